@@ -1,0 +1,1 @@
+"""What decides: the arbiter and the strategies. Pure: numbers in, numbers out."""

@@ -1,0 +1,1 @@
+"""The central control unit: discover, read, decide, act, remember, show."""

@@ -1,0 +1,1 @@
+"""What every process needs to talk: time, trust, and messages."""

@@ -1,0 +1,1 @@
+"""The module SDK: turn a thing into an ORES module."""
