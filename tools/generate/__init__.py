@@ -1,0 +1,1 @@
+"""From the hand-written schemas to structs, TypeScript types and reference tables."""
