@@ -1,0 +1,53 @@
+# Everything a person does with this checkout. `make demo` and `make test` set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PAGE_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: setup demo test test-all test-peers test-wheel lint bench generate clean
+
+setup: $(VENV)/.ready src/ores/hub/page/index.html
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ORES needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 …")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+src/ores/hub/page/index.html: $(VENV)/.ready $(PAGE_SOURCES)
+	$(BIN)/python -m tools.page
+
+demo: setup
+	$(BIN)/ores demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.generate --check
+
+test: lint
+	$(BIN)/pytest
+
+# Long replays, soaks and fuzzing as well.
+test-all: lint
+	$(BIN)/pytest -m 'not peers'
+
+# Against software that none of us wrote.
+test-peers: setup
+	$(BIN)/python -m tools.peers
+
+# The plain wheel alone: its dependency list, and the SDK's tests with it.
+test-wheel: setup
+	$(BIN)/python -m tools.wheel
+
+bench: setup
+	$(BIN)/python -m bench
+
+# The only writer of generated files.
+generate: setup
+	$(BIN)/python -m tools.generate
+
+clean:
+	rm -rf $(VENV) dist src/ores/hub/page dashboard/node_modules
