@@ -1,8 +1,8 @@
 """`make bench`: run every measurement in a process of its own and write `bench/results/<name>.json`.
 
-    python -m bench              all of them
-    python -m bench control      only bench_control.py
-    python -m bench --list       their names
+python -m bench              all of them
+python -m bench control      only bench_control.py
+python -m bench --list       their names
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ def main() -> int:
         return 0
     unknown = set(arguments.names) - set(names())
     if unknown:
-        print(f"no such measurement: {', '.join(sorted(unknown))}; there are: {', '.join(names())}", file=sys.stderr)
+        print(
+            f"no such measurement: {', '.join(sorted(unknown))}; there are: {', '.join(names())}",
+            file=sys.stderr,
+        )
         return 2
     RESULTS.mkdir(exist_ok=True)
     failed = 0

@@ -1,4 +1,4 @@
-"""Build the wheel, install it alone in a fresh environment, check what it brings, run the SDK's tests with it.
+"""Build the wheel, install it alone in a fresh environment, check what it brings, run the SDK's tests.
 
 A plain install is for device makers: the model, the link and the module SDK, with few dependencies.
 """
@@ -30,13 +30,25 @@ def main() -> int:
         python = home / "bin" / "python"
         pip = [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(ROOT / "constraints.txt")]
         subprocess.run([*pip, str(wheel)], check=True)
-        installed = home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        installed = (
+            home / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        )
         if wrong := _wrong(installed):
             print(wrong, file=sys.stderr)
             return 1
         subprocess.run([*pip, *TEST_TOOLS], check=True)
         tests = ["tests/link", "tests/module"]
-        command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not long and not peers", *tests]
+        command = [
+            str(python),
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not long and not peers",
+            *tests,
+        ]
         return subprocess.run(command, check=False, cwd=ROOT).returncode
 
 

@@ -1,0 +1,110 @@
+"""The commands that ask a running hub."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from ores.cli import show
+from ores.cli.hub_api import HubApi
+from ores.link.errors import ConfigError
+from ores.model import Live, ModuleInfo, PairModule, Preferences
+
+
+def status(url: str, data: Path | None, *, as_json: bool) -> None:
+    """Show the house now."""
+    hub = HubApi(url, data)
+    live = hub.get("/live", Live)
+    if as_json:
+        _print_json(live)
+        return
+    show.show_live(Console(), live, hub.get("/modules", show.Modules))
+
+
+def why(url: str, data: Path | None, subject: str | None, limit: int, *, as_json: bool) -> None:
+    """Show the newest decisions."""
+    hub = HubApi(url, data)
+    modules = hub.get("/modules", show.Modules)
+    query = f"/decisions?limit={limit}"
+    if subject is not None:
+        wanted, _, element = subject.partition("/")
+        module_id = show.find_module(wanted, modules)
+        if module_id is None:
+            allowed = "one of " + ", ".join(sorted(show.names(modules).values()))
+            raise ConfigError("MODULE", found=wanted, allowed=allowed)
+        query += f"&module={module_id}" + (f"&element={element}" if element else "")
+    decisions = hub.get(query, show.Decisions)
+    if as_json:
+        _print_json(decisions)
+        return
+    show.show_decisions(Console(), decisions, modules)
+
+
+def pair(
+    url: str, data: Path | None, code: str, module_id: str | None, address: str | None, *, as_json: bool
+) -> None:
+    """Join a module to the hub."""
+    if (module_id is None) == (address is None):
+        raise ConfigError("--id, --address", found=[module_id, address], allowed="exactly one of them")
+    wanted = (
+        PairModule(code=code, id=module_id) if module_id else PairModule(code=code, address=address or "")
+    )
+    joined = HubApi(url, data).send("POST", "/modules", wanted, ModuleInfo)
+    if as_json:
+        _print_json(joined)
+        return
+    name = joined.description.name if joined.description else joined.id
+    Console().print(f"{name} is paired.")
+
+
+def prefer(url: str, data: Path | None, changes: list[str], *, as_json: bool) -> None:
+    """Show preferences, or change some and show them as the hub took them."""
+    hub = HubApi(url, data)
+    preferences = hub.get("/preferences", Preferences)
+    if changes:
+        changed = _changed(preferences, changes)
+        preferences = hub.send("PUT", "/preferences", changed, Preferences)
+    if as_json:
+        _print_json(preferences)
+        return
+    console = Console()
+    for name, value in msgspec.to_builtins(preferences).items():
+        console.print(f"[bold]{name}[/] = {value}", highlight=False)
+
+
+def _changed(preferences: Preferences, changes: list[str]) -> Preferences:
+    fields = {field.name: field for field in msgspec.structs.fields(Preferences)}
+    values = msgspec.to_builtins(preferences)
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or name not in fields:
+            raise ConfigError(
+                "preference", found=change, allowed="NAME=VALUE with NAME one of " + ", ".join(fields)
+            )
+        if not text:
+            values.pop(name, None)
+            continue
+        try:
+            values[name] = msgspec.convert(_parsed(text), fields[name].type)
+        except msgspec.ValidationError as error:
+            raise ConfigError(name, found=text, allowed=str(error)) from error
+    try:
+        return msgspec.convert(values, Preferences)
+    except msgspec.ValidationError as error:
+        raise ConfigError("preferences", found=" ".join(changes), allowed=str(error)) from error
+
+
+def _parsed(text: str) -> object:
+    """A JSON value, or the text itself: `ev_mode=surplus` needs no quotes."""
+    words = {"on": True, "off": False, "yes": True, "no": False}
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text if text not in words or text == "off" else words[text]
+
+
+def _print_json(message: object) -> None:
+    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
