@@ -1,7 +1,7 @@
 """`make generate`: the only writer of generated files.
 
-    python -m tools.generate           write what differs
-    python -m tools.generate --check   write nothing; exit 1 and name the files that differ
+python -m tools.generate           write what differs
+python -m tools.generate --check   write nothing; exit 1 and name the files that differ
 """
 
 from __future__ import annotations
