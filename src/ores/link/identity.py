@@ -1,7 +1,8 @@
 """Who we are: a P-256 key, its self-signed certificate, and how often we have started.
 
-The id of a module derives from its public key, so nobody can claim another's. Peers pin the key (its SPKI) and ignore
-names and dates; the certificate only carries the key through TLS. On disk an identity is a directory of its owner's alone:
+The id of a module derives from its public key, so nobody can claim another's. Peers pin the key (its SPKI) and
+ignore names and dates; the certificate only carries the key through TLS. On disk an identity is a directory
+that only its owner can read:
 
 ```
 identity.pem   private key and certificate, written in one piece so that the two cannot disagree
@@ -12,12 +13,13 @@ epoch          how often a hub has started; fences a hub restored from a backup,
 from __future__ import annotations
 
 import base64
-import datetime
 import hashlib
 import os
 import secrets
 import tempfile
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +36,13 @@ CERTIFICATE_MAX_BYTES: Final = 1024
 """A module with little memory keeps its peers' certificates whole."""
 
 # A key outlives every clock that a device may have; RFC 5280 writes "no end" like this (section 4.1.2.5).
-_VALID_FROM: Final = datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc)
-_VALID_UNTIL: Final = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
+_VALID_FROM: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_VALID_UNTIL: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+_RESTORE: Final = (
+    "the file from a backup; or remove the directory to start over with a new key and pair again"
+)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -79,23 +86,20 @@ def load_or_create(directory: Path) -> Identity:
     path = directory / "identity.pem"
     if path.exists():
         return _load(path)
-    if (directory / "epoch").exists():
-        raise ConfigError(
-            str(path),
-            found="no file, though this directory has been in use",
-            allowed="the file from a backup; or remove the directory to start over with a new key and pair again",
-        )
+    if _in_use(directory):
+        raise ConfigError(str(path), found="no file, though the directory has been in use", allowed=_RESTORE)
     identity = new_identity()
-    write_private_file(path, identity.pem)
+    # The epoch goes first: a crash between the two leaves a directory that still counts as new.
     write_private_file(directory / "epoch", b"0\n")
+    write_private_file(path, identity.pem)
     return identity
 
 
 def next_epoch(directory: Path) -> int:
     """Count one more start of a hub and return the new epoch, at least 1.
 
-    Modules refuse leases of a lower epoch than they have seen: a hub restored from a backup, or a clone, is fenced
-    until a person decides which one lives.
+    Modules refuse leases of a lower epoch than they have seen: a hub restored from a backup, or a clone, is
+    fenced until a person decides which one lives.
 
     Raises:
         ConfigError: The file is missing, damaged or cannot be written.
@@ -115,6 +119,7 @@ def next_epoch(directory: Path) -> int:
     return epoch
 
 
+@lru_cache(maxsize=512)
 def spki_fingerprint(certificate: bytes) -> str:
     """SHA-256 of the certificate's SubjectPublicKeyInfo as 64 lower-case hex digits.
 
@@ -125,15 +130,15 @@ def spki_fingerprint(certificate: bytes) -> str:
 
 
 def id_of(fingerprint: str) -> str:
-    """The module id that belongs to a key: base32 of the first 16 bytes of the SPKI's SHA-256, 26 characters."""
+    """The module id of a key: base32 of the first 16 bytes of its SPKI's SHA-256, 26 characters."""
     return base64.b32encode(bytes.fromhex(fingerprint)[:16]).decode("ascii").rstrip("=").lower()
 
 
 def check_certificate(certificate: bytes) -> str:
     """Accept a peer's certificate as one that can be pinned, and return its SPKI fingerprint.
 
-    The subject must be the id of the key. It keeps subjects apart, without which OpenSSL takes one pinned certificate
-    for another's issuer.
+    The subject must be the id of the key: where subjects are alike, OpenSSL takes one pinned certificate for
+    another's issuer.
 
     Args:
         certificate: DER.
@@ -160,7 +165,9 @@ def check_certificate(certificate: bytes) -> str:
 
 
 def write_private_file(path: Path, data: bytes) -> None:
-    """Replace a file in one step, readable by its owner only: after a crash there is the old one or the new one.
+    """Replace a file in one step, readable by its owner only.
+
+    After a crash there is the old one or the new one, never a part of one.
 
     Raises:
         ConfigError: The disk is full, or the directory cannot be written; the old file is untouched.
@@ -199,31 +206,36 @@ def read_private_file(path: Path, advice: str) -> bytes:
         ConfigError: It is missing, unreadable, or open to others.
     """
     try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(
-                str(path), found=f"mode {path.stat().st_mode & 0o777:o}", allowed=f"600: run `chmod 600 {path}`"
-            )
+        mode = path.stat().st_mode & 0o777
+        if mode & 0o077:
+            raise ConfigError(str(path), found=f"mode {mode:o}", allowed=f"600: run `chmod 600 {path}`")
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(str(path), found=error.strerror or str(error), allowed=advice) from None
 
 
 def _load(path: Path) -> Identity:
-    advice = "the file from a backup; or remove the directory to start over with a new key and pair again"
-    pem = read_private_file(path, advice)
+    pem = read_private_file(path, _RESTORE)
     try:
         key = serialization.load_pem_private_key(pem, None)
         certificate = x509.load_pem_x509_certificate(pem)
     except (ValueError, TypeError) as error:
-        raise ConfigError(str(path), found=f"a damaged file ({error})", allowed=advice) from None
+        raise ConfigError(str(path), found=f"a damaged file ({error})", allowed=_RESTORE) from None
     if key.public_key() != certificate.public_key():
-        raise ConfigError(str(path), found="a key and a certificate that do not belong together", allowed=advice)
+        raise ConfigError(str(path), found="a key and a certificate that do not match", allowed=_RESTORE)
     identity = _identity(certificate, pem)
     try:
         check_certificate(identity.certificate)
     except ValueError as error:
-        raise ConfigError(str(path), found=f"a certificate that is {error}", allowed=advice) from None
+        raise ConfigError(str(path), found=f"a certificate that fails: {error}", allowed=_RESTORE) from None
     return identity
+
+
+def _in_use(directory: Path) -> bool:
+    if (directory / "pins.json").exists():
+        return True
+    epoch = directory / "epoch"
+    return epoch.exists() and epoch.read_bytes() != b"0\n"
 
 
 def _identity(certificate: x509.Certificate, pem: bytes) -> Identity:
