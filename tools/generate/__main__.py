@@ -29,7 +29,11 @@ def stale(wanted: dict[Path, str]) -> list[Path]:
     """Files that differ from what is wanted, and files in generated folders that nothing generates."""
     differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text() != text]
     kept = {path.resolve() for path in wanted}
-    folders = [(ROOT / "src/ores/model", "*.py"), (ROOT / "dashboard/src/model", "*.ts")]
+    folders = [
+        (ROOT / "src/ores/model", "*.py"),
+        (ROOT / "dashboard/src/model", "*.ts"),
+        (ROOT / "standard/spec/reference", "*.md"),
+    ]
     orphans = [path for folder, glob in folders for path in folder.glob(glob) if path.resolve() not in kept]
     return [*differing, *orphans]
 

@@ -11,7 +11,7 @@ _HEAD = "| field | type | unit | range | required | meaning |\n|---|---|---|---|
 
 
 def generate(schemas: Path) -> dict[str, str]:
-    """File name below `standard/spec` to contents: a page for each schema file, and one for the capabilities."""
+    """Page below `standard/spec` to contents: one for each schema file, and one for the capabilities."""
     files = {path.stem: json.loads(path.read_text()) for path in sorted(schemas.glob("*.json"))}
     pages = {f"reference/{name}.md": _page(name, files) for name in files}
     return {**pages, "reference/capabilities.md": _capabilities(files)}
@@ -80,17 +80,18 @@ def _range(node: dict[str, Any]) -> str:
     if "enum" in node:
         return ", ".join(f"`{value}`" for value in node["enum"])
     parts = [f"`{node['pattern']}`"] if "pattern" in node else []
-    for low, high, unit in [("Length", "Length", " code points"), ("Items", "Items", " items")]:
-        if f"max{high}" in node:
-            parts.append(f"{node.get(f'min{low}', 0)} to {node[f'max{high}']}{unit}")
-    if "maxProperties" in node:
-        parts.append(f"{node.get('minProperties', 0)} to {node['maxProperties']} keys")
+    for what, unit in [("Length", "code points"), ("Items", "items"), ("Properties", "keys")]:
+        if f"max{what}" in node:
+            parts.append(f"{node.get(f'min{what}', 0)} to {node[f'max{what}']} {unit}")
     if "maximum" in node:
-        low = (
-            f"above {node['exclusiveMinimum']:g}" if "exclusiveMinimum" in node else f"{node['minimum']:.17g}"
-        )
-        parts.append(f"{low} to {node['maximum']:.17g}")
+        above = "above " if "exclusiveMinimum" in node else ""
+        low = node["exclusiveMinimum"] if above else node["minimum"]
+        parts.append(f"{above}{_plain(low)} to {_plain(node['maximum'])}")
     return ", ".join(parts)
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else str(number)
 
 
 def _capabilities(files: dict[str, Any]) -> str:

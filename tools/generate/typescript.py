@@ -1,6 +1,6 @@
 """TypeScript types for the page, by json-schema-to-typescript.
 
-Each definition is compiled on its own, with references written as the name of their type: that keeps the names
+Each definition is compiled on its own, with a reference written as the name of its type: that keeps the names
 and the descriptions beside a `$ref`, which a dereferencing compiler would lose.
 """
 
