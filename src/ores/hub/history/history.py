@@ -1,0 +1,543 @@
+"""The hub's memory of what was measured and decided: record cheaply, commit in one writer, read while it
+writes.
+
+Who calls what, and from which thread:
+
+- the control loop calls `record` and `record_event`: they append to memory and never touch the file;
+- one worker at a time calls `flush` (about every second) and `maintain`; `keep` does both on a clock;
+- anyone calls the reading functions, best in a worker thread; they see what is in the file *and* what is
+  still in memory.
+
+Neither a full disk nor a damaged file stops the hub. While the file cannot be written, rows stay in a
+buffer of bounded size (the oldest go first, and are counted) and every flush tries again. A damaged file is
+renamed and a new one begun.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import isfinite
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from ores.hub.history import seal, tables
+from ores.hub.history.answer import (
+    Answer,
+    EventPage,
+    EventQuestion,
+    Question,
+    Rows,
+    Series,
+    answer_events,
+    answer_hash,
+    answer_rows,
+    answer_series,
+)
+from ores.hub.history.pack import DamagedBlock
+from ores.hub.history.pending import Event, Pending
+from ores.hub.history.seal import Retention
+from ores.hub.history.store import MAX_SERIES_PER_MODULE, Store
+from ores.link.errors import Unavailable
+
+__all__ = ["Answer", "Event", "EventPage", "Health", "History", "Notice", "Retention", "Rows", "Series"]
+
+_LARGEST = 1e15  # beyond any quantity in a home, and every integer below fits both SQLite and a double
+_LATEST_S = 253402300800.0  # the year 10000
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """Something a person should know about the history.
+
+    Args:
+        code: `history_not_writable`, `history_writable_again`, `history_dropped`, `history_set_aside`,
+            `history_series_refused`.
+        text: One sentence that names the cause.
+    """
+
+    code: str
+    text: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """How the history is.
+
+    Args:
+        cause: Why nothing can be written now; `None` when all is well.
+        pending_values: Recorded and not yet in the file.
+        dropped_rows: Lost since the start because the buffer was full.
+        dropped_events: Likewise.
+    """
+
+    cause: str | None
+    pending_values: int
+    dropped_rows: int
+    dropped_events: int
+
+
+class History:
+    """An open history.
+
+    Args:
+        path: The file. Made if it is not there; its folder must be.
+        retention: How long what is kept.
+        max_pending_values: Bound of the buffer while the file cannot be written; a value takes about 30
+            bytes.
+        max_pending_events: Likewise for events.
+        on_notice: Called with what a person should know, in the thread that found it.
+
+    Raises:
+        ConfigError: the path is a folder, or a database that is not a history of this ORES.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        retention: Retention | None = None,
+        max_pending_values: int = 500_000,
+        max_pending_events: int = 10_000,
+        on_notice: Callable[[Notice], None] | None = None,
+    ) -> None:
+        self._path = path
+        self._retention = retention or Retention()
+        self._max_values = max_pending_values
+        self._max_events = max_pending_events
+        self._on_notice = on_notice
+        self._pending = Pending()
+        self._in_flight = Pending()
+        self._pending_lock = threading.Lock()
+        self._writer_lock = threading.Lock()
+        self._reader_lock = threading.Lock()
+        self._layouts: dict[str, tuple[str, ...]] = {}
+        self._next_event = 1
+        self._store: Store | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._steps: Iterator[None] | None = None
+        self._maintained_hour: int | None = None
+        self._cause: str | None = None
+        self._dropped_rows = 0
+        self._dropped_events = 0
+        self._refused_told: set[tuple[str, str]] = set()
+        with self._writer_lock:
+            self._try(self._open_store)
+
+    # -- recording: memory only
+
+    def record(
+        self, module_id: str, t_utc_s: float, names: Sequence[str], values: Sequence[float | None]
+    ) -> None:
+        """Remember one tick of a module; it is in the file after the next `flush`.
+
+        A second row for the same millisecond replaces the first.
+
+        Args:
+            module_id: Whose.
+            t_utc_s: Seconds since 1970, UTC; kept to the millisecond.
+            names: Series such as `battery.ac_measure.power_w`. They may change from tick to tick; passing
+                the same tuple again is cheapest.
+            values: One per name. `None`, NaN and infinities are unknown, and never become 0.
+
+        Raises:
+            ValueError: a time, name or value that no history can hold; nothing was remembered.
+        """
+        if not 0 <= t_utc_s < _LATEST_S:
+            raise ValueError(f"t_utc_s: found {t_utc_s!r}, allowed is 0 to {_LATEST_S:.0f} s since 1970")
+        layout = self._layouts.get(module_id)
+        if layout is not names:
+            layout = self._layout(module_id, names)
+        if len(values) != len(layout):
+            raise ValueError(f"values: found {len(values)} for {len(layout)} names of {module_id}")
+        if not layout:
+            return
+        if not _is_plain(values):
+            values = [_clean(name, value) for name, value in zip(layout, values, strict=True)]
+        row = (round(t_utc_s * 1000), *values)
+        with self._pending_lock:
+            self._pending.add(module_id, layout, row)
+            if self._pending.values > self._max_values:
+                self._shrink()
+
+    def record_event(self, t_utc_s: float, kind: str, subject: str, body: str) -> None:
+        """Remember a decision or another event.
+
+        Args:
+            t_utc_s: Seconds since 1970, UTC.
+            kind: Such as `decision`.
+            subject: What it is about.
+            body: JSON text; kept as it is.
+
+        Raises:
+            ValueError: the time is out of range.
+        """
+        if not 0 <= t_utc_s < _LATEST_S:
+            raise ValueError(f"t_utc_s: found {t_utc_s!r}, allowed is 0 to {_LATEST_S:.0f} s since 1970")
+        with self._pending_lock:
+            event = Event(self._next_event, t_utc_s, _text(kind), _text(subject), _text(body))
+            self._next_event += 1
+            self._pending.events.append(event)
+            if len(self._pending.events) > self._max_events:
+                self._shrink()
+
+    # -- writing: one worker
+
+    def flush(self, *, durable: bool = False) -> bool:
+        """Commit everything recorded before this call.
+
+        Args:
+            durable: Wait for the disk, so that it survives a power cut; without it, it survives the process.
+
+        Returns:
+            Whether it is in the file. If not, `health().cause` says why, and it stays in memory for the
+            next try.
+        """
+        with self._writer_lock:
+            return self._flush(durable=durable)
+
+    def maintain(self, now_utc_s: float) -> bool:
+        """Do one small step of rolling up, packing and dropping, if any is due.
+
+        Args:
+            now_utc_s: Seconds since 1970, UTC. It decides which hours and days are closed, nothing else.
+
+        Returns:
+            Whether there may be more to do now.
+        """
+        with self._writer_lock:
+            hour = int(now_utc_s - 61) // 3600
+            if self._store is None or (self._steps is None and hour == self._maintained_hour):
+                return False
+            if self._steps is None:
+                self._steps = seal.steps(self._store, self._retention, round(now_utc_s * 1000))
+                self._maintained_hour = hour
+            more = self._try(self._step)
+            if not more:
+                self._steps = None
+            return more
+
+    def close(self) -> None:
+        """Commit what is pending, if the file lets it, and close."""
+        with self._writer_lock:
+            self._flush(durable=True)
+            self._close_store()
+        with self._reader_lock:
+            self._close_reader()
+
+    def health(self) -> Health:
+        """How the history is now."""
+        with self._pending_lock:
+            values = self._pending.values + self._in_flight.values
+            return Health(self._cause, values, self._dropped_rows, self._dropped_events)
+
+    # -- reading
+
+    def query(
+        self, series: Sequence[tuple[str, str]], start_utc_s: float, end_utc_s: float, max_points: int = 600
+    ) -> Answer:
+        """Series in equal buckets that fit a chart, from the coarsest roll-up that gives them exactly.
+
+        Args:
+            series: Pairs of module id and series name. Unknown ones are answered with gaps.
+            start_utc_s: Seconds since 1970, UTC; lowered to the start of its bucket.
+            end_utc_s: Likewise; raised to the end of its bucket. Later than the start.
+            max_points: 1 to 100,000.
+
+        Raises:
+            ValueError: an argument is out of its range.
+            Unavailable: the file cannot be read.
+        """
+        question = Question(tuple(series), start_utc_s, end_utc_s, max_points)
+        pending = self._snapshot()
+        with self._reading() as db:
+            return answer_series(db, pending, question)
+
+    def totals(self, series: Sequence[tuple[str, str]], edges_utc_s: Sequence[float]) -> Answer:
+        """Series in the buckets between the given edges, such as the midnights of local days.
+
+        Args:
+            series: Pairs of module id and series name.
+            edges_utc_s: Ascending, at least two; fast if all are whole quarters of an hour.
+
+        Raises:
+            ValueError: the edges are not ascending.
+            Unavailable: the file cannot be read.
+        """
+        question = Question(tuple(series), edges_utc_s[0], edges_utc_s[-1], edges_utc_s=tuple(edges_utc_s))
+        pending = self._snapshot()
+        with self._reading() as db:
+            return answer_series(db, pending, question)
+
+    def rows(self, module_id: str, names: Sequence[str], start_utc_s: float, end_utc_s: float) -> Rows:
+        """Every tick of a module in [start, end), as recorded.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        pending = self._snapshot()
+        with self._reading() as db:
+            return answer_rows(db, pending, module_id, names, (start_utc_s, end_utc_s))
+
+    def names(self) -> dict[str, list[str]]:
+        """All series ever recorded, per module, in alphabetic order.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        found: dict[str, set[str]] = {}
+        for module_id, chunks in self._snapshot().chunks.items():
+            found.setdefault(module_id, set()).update(name for chunk in chunks for name in chunk.names)
+        with self._reading() as db:
+            if db is not None:
+                for module_id, name in db.execute(
+                    "SELECT id, name FROM module JOIN series ON series.module = module.n"
+                ):
+                    found.setdefault(module_id, set()).add(name)
+        return {module_id: sorted(found[module_id]) for module_id in sorted(found)}
+
+    def events(
+        self,
+        start_utc_s: float,
+        end_utc_s: float,
+        *,
+        kind: str | None = None,
+        subject: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> EventPage:
+        """Events in [start, end), newest first, page by page.
+
+        Args:
+            start_utc_s: Seconds since 1970, UTC.
+            end_utc_s: Likewise.
+            kind: Only these.
+            subject: Only about this.
+            before: `EventPage.next` of the page before.
+            limit: 1 to 1000 events.
+
+        Raises:
+            ValueError: `before` or `limit` is not valid.
+            Unavailable: the file cannot be read.
+        """
+        question = EventQuestion(start_utc_s, end_utc_s, kind, subject, before, limit)
+        pending = self._snapshot()
+        with self._reading() as db:
+            return answer_events(db, pending, question)
+
+    def hash(self) -> str:
+        """SHA-256 of all that is remembered, however it is stored: the same run gives the same hash.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        pending = self._snapshot()
+        with self._reading() as db:
+            return answer_hash(db, pending)
+
+    # -- inside
+
+    def _layout(self, module_id: str, names: Sequence[str]) -> tuple[str, ...]:
+        layout = tuple(names)
+        if layout != self._layouts.get(module_id):
+            for text in (module_id, *layout):
+                if not text or not text.isprintable() or len(text) > 200:
+                    raise ValueError(
+                        f"name: found {text!r}, allowed is printable text of 1 to 200 characters"
+                    )
+            if len(set(layout)) != len(layout):
+                raise ValueError(f"names of {module_id}: a series is named twice")
+        self._layouts[module_id] = layout
+        return layout
+
+    def _shrink(self) -> None:
+        """Keep the buffer within its bounds; the caller holds the lock."""
+        rows, events = self._pending.shrink(self._max_values, self._max_events)
+        if self._dropped_rows == 0 and self._dropped_events == 0 and (rows or events):
+            self._tell(
+                "history_dropped",
+                f"history: {self._cause or 'rows come faster than they are written'};"
+                " the buffer in memory is full and its oldest rows are lost",
+            )
+        self._dropped_rows += rows
+        self._dropped_events += events
+
+    def _snapshot(self) -> Pending:
+        """What is not (or not known to be) in the file, to be read without a lock."""
+        copy = Pending()
+        with self._pending_lock:
+            for part in (self._in_flight, self._pending):
+                for module_id, chunks in part.chunks.items():
+                    copy.chunks.setdefault(module_id, []).extend(
+                        msgspec.structs.replace(chunk, rows=chunk.rows.copy()) for chunk in chunks
+                    )
+                copy.events.extend(part.events)
+        return copy
+
+    def _flush(self, *, durable: bool) -> bool:
+        if self._store is None and not self._try(self._open_store):
+            with self._pending_lock:
+                self._shrink()
+            return False
+        with self._pending_lock:
+            self._in_flight, self._pending = self._pending, Pending()
+        if not self._in_flight and not durable:
+            return True
+        written = self._try(lambda: self._write(durable=durable))
+        with self._pending_lock:
+            batch, self._in_flight = self._in_flight, Pending()
+            if not written:
+                batch.extend(self._pending)
+                self._pending = batch
+                self._shrink()
+        return written
+
+    def _open_store(self) -> bool:
+        store = Store(self._path)
+        with self._pending_lock:
+            # Events recorded before the file could be opened get the numbers after those in it.
+            ahead = (
+                store.last_event
+                + 1
+                - (self._pending.events[0].n if self._pending.events else self._next_event)
+            )
+            if ahead > 0:
+                self._pending.events = [
+                    msgspec.structs.replace(event, n=event.n + ahead) for event in self._pending.events
+                ]
+                self._next_event += ahead
+        self._store = store
+        return True
+
+    def _write(self, *, durable: bool) -> bool:
+        store = self._store
+        if store is None:
+            return False
+        store.write(self._in_flight, durable=durable)
+        if self._cause is not None:
+            self._cause = None
+            self._tell(
+                "history_writable_again", "history: it can be written again; what was kept is in the file"
+            )
+        for module_id, name in sorted(store.refused_series - self._refused_told):
+            self._refused_told.add((module_id, name))
+            self._tell(
+                "history_series_refused",
+                f"history: series {name} of {module_id} is not kept,"
+                f" a module can have at most {MAX_SERIES_PER_MODULE}",
+            )
+        return True
+
+    def _step(self) -> bool:
+        return self._steps is not None and next(self._steps, self) is not self
+
+    def _try(self, work: Callable[[], bool]) -> bool:
+        """Do work on the file; on failure say why, once per cause, and leave the file to be opened anew."""
+        try:
+            return work()
+        except (sqlite3.Error, DamagedBlock, OSError) as error:
+            self._close_store()
+            self._maintained_hour = None
+            damaged = isinstance(error, ValueError) or (
+                isinstance(error, sqlite3.Error) and tables.is_damaged(error)
+            )
+            cause = f"{self._path} cannot be written: {error}"
+            if damaged:
+                cause = self._set_aside(error)
+                if cause == "":
+                    return self._again(work)
+            if cause != self._cause:
+                self._cause = cause
+                self._tell("history_not_writable", f"history: {cause}; new rows are kept in memory")
+            return False
+
+    def _set_aside(self, error: Exception) -> str:
+        """Rename the damaged file. Returns why that failed, or nothing."""
+        with self._reader_lock:
+            self._close_reader()
+            try:
+                kept = tables.set_aside(self._path)
+            except OSError as refusal:
+                return f"{self._path} is damaged ({error}) and cannot be renamed: {refusal}"
+        self._tell(
+            "history_set_aside",
+            f"history: {self._path} is damaged ({error});"
+            f" it is kept as {kept.name} and a new history was begun",
+        )
+        return ""
+
+    def _again(self, work: Callable[[], bool]) -> bool:
+        """After a damaged file was set aside: open a new one and, unless that was all, do the work in it."""
+        if not self._try(self._open_store):
+            return False
+        if work in (self._open_store, self._step):
+            return work == self._open_store
+        return self._try(work)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        """A read transaction, so that packing a day meanwhile changes nothing; `None` when there is no
+        file.
+        """
+        with self._reader_lock:
+            try:
+                if self._reader is None and self._path.is_file():
+                    self._reader = tables.open_reader(self._path)
+                if self._reader is None or not _has_tables(self._reader):
+                    yield None
+                    return
+                self._reader.execute("BEGIN")
+                try:
+                    yield self._reader
+                finally:
+                    self._reader.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                self._close_reader()
+                raise Unavailable(f"history: {self._path} cannot be read: {error}") from error
+
+    def _close_store(self) -> None:
+        self._steps = None
+        if self._store is not None:
+            with suppress(sqlite3.Error):  # it is being given up; why was told already
+                self._store.close()
+            self._store = None
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            with suppress(sqlite3.Error):  # likewise
+                self._reader.close()
+            self._reader = None
+
+    def _tell(self, code: str, text: str) -> None:
+        if self._on_notice is not None:
+            self._on_notice(Notice(code, text))
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    return bool(db.execute("PRAGMA application_id").fetchone()[0] == tables.APPLICATION_ID)
+
+
+def _is_plain(values: Sequence[float | None]) -> bool:
+    """Whether all are numbers of usual size, found at the speed of C: `None` and text do not compare."""
+    numbers = cast("Sequence[float]", values)
+    try:
+        return max(numbers) < _LARGEST and min(numbers) > -_LARGEST
+    except TypeError:
+        return False
+
+
+def _clean(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: found {value!r}, allowed is a number or None") from error
+    return number if isfinite(number) else None
+
+
+def _text(text: str) -> str:
+    """Text that any encoder takes: lone surrogates, which JSON may smuggle in, become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

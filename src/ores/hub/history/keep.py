@@ -1,0 +1,45 @@
+"""The task that keeps the history: commits every second and tidies up, in a worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from ores.hub.history.history import History
+
+_COMMIT_EVERY_S = 1.0
+_DURABLE_EVERY = 5  # commits; a power cut costs at most these and the running second
+_STEPS_PER_COMMIT = 5
+
+
+class Pace(Protocol):
+    """What is needed of the hub's clock."""
+
+    def utc(self) -> datetime:
+        """Wall time, aware, UTC."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait in process time."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Time does not move while held."""
+
+
+async def keep(history: History, clock: Pace) -> None:
+    """Commit every second and tidy up between commits, until cancelled; then call `History.close`.
+
+    The thread keeps the file's waits (a checkpoint on a slow card takes a second) away from the control
+    loop; the held clock keeps lock-step time still meanwhile, so that the same seed gives the same run.
+    """
+    count = 0
+    while True:
+        await clock.sleep(_COMMIT_EVERY_S)
+        count += 1
+        with clock.hold():
+            await asyncio.to_thread(history.flush, durable=count % _DURABLE_EVERY == 0)
+            now_utc_s = clock.utc().timestamp()
+            for _ in range(_STEPS_PER_COMMIT):
+                if not await asyncio.to_thread(history.maintain, now_utc_s):
+                    break

@@ -1,0 +1,163 @@
+"""The writer: rows and events into the file. One per file; synchronous; no clock.
+
+A row with the time of an earlier one of the same module replaces it (the last one wins), whether it comes
+within the same commit or after the day was sealed: a clock that was set back writes over what it lived
+through twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ores.hub.history import tables
+from ores.hub.history.pending import Chunk, Pending
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+MAX_SERIES_PER_MODULE = 1500  # SQLite allows 2000 columns
+
+
+class Catalogue:
+    """Numbers of modules and series, as committed."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.modules: dict[str, int] = dict(db.execute("SELECT id, n FROM module").fetchall())
+        self.series: dict[int, dict[str, int]] = {n: {} for n in self.modules.values()}
+        for module, name, n in db.execute("SELECT module, name, n FROM series ORDER BY n"):
+            self.series[module][name] = n
+
+
+class Store:
+    """The open file.
+
+    Args:
+        path: The file; made if it is not there.
+
+    Raises:
+        ConfigError: a person must act (see `tables.open_writer`).
+        sqlite3.Error: it is damaged or cannot be opened now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.db = tables.open_writer(path)
+        try:
+            self.catalogue = Catalogue(self.db)
+            self.last_event: int = self.db.execute("SELECT coalesce(max(n), 0) FROM event").fetchone()[0]
+        except BaseException:
+            self.db.close()
+            raise
+        self.written_days: set[tuple[int, int]] = set()
+        self.refused_series: set[tuple[str, str]] = set()
+        self._rolled_until_ms: dict[int, int] = {}
+        self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
+
+    def close(self) -> None:
+        """Close the file; a last reader or writer to go tidies the log up."""
+        self.db.close()
+
+    def write(self, pending: Pending, *, durable: bool) -> None:
+        """Commit rows and events, all or none.
+
+        Args:
+            pending: What to write; not changed.
+            durable: Wait until the disk has it (and everything before): it then survives a power cut too.
+
+        Raises:
+            sqlite3.Error: nothing was written; the store must be opened anew.
+        """
+        tables.set_durable(self.db, durable=durable)
+        with self.transaction():
+            for module_id, chunks in pending.chunks.items():
+                module = self._module(module_id)
+                for chunk in chunks:
+                    self._write_chunk(module, module_id, chunk)
+            self.db.executemany(
+                "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)",
+                [(e.n, round(e.t_utc_s * 1000), e.kind, e.subject, e.body) for e in pending.events],
+            )
+        if pending.events:
+            self.last_event = max(self.last_event, pending.events[-1].n)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or none of what is executed inside."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+
+    def mark_rolled(self, module: int, hour: int) -> None:
+        """Note, inside a transaction, that the roll-up of this hour is in the file."""
+        self.db.execute("INSERT OR REPLACE INTO rolled_hour VALUES (?, ?)", (module, hour))
+        self._rolled_until_ms[module] = max(self._rolled_until_ms.get(module, 0), (hour + 1) * HOUR_MS)
+
+    def _module(self, module_id: str) -> int:
+        known = self.catalogue.modules.get(module_id)
+        if known is not None:
+            return known
+        cursor = self.db.execute("INSERT INTO module (id) VALUES (?)", (module_id,))
+        module = cursor.lastrowid or 0
+        self.db.execute(f"CREATE TABLE m{module} (t INTEGER PRIMARY KEY)")
+        self.catalogue.modules[module_id] = module
+        self.catalogue.series[module] = {}
+        return module
+
+    def _write_chunk(self, module: int, module_id: str, chunk: Chunk) -> None:
+        insert = self._inserts.get((module, chunk.names))
+        rows: Sequence[Sequence[float | None]] = chunk.rows
+        if insert is None:
+            kept = self._columns(module, module_id, chunk.names)
+            insert = self._insert(module, [column for column in kept if column is not None])
+            if None in kept:
+                at = [0, *(k + 1 for k, column in enumerate(kept) if column is not None)]
+                rows = [[row[k] for k in at] for row in chunk.rows]
+            else:
+                self._inserts[module, chunk.names] = insert
+        self.db.executemany(insert, rows)
+        self._note_times(module, chunk)
+
+    def _insert(self, module: int, columns: Sequence[int]) -> str:
+        names = ", ".join(["t", *(f"c{column}" for column in columns)])
+        marks = ", ".join("?" * (len(columns) + 1))
+        return f"INSERT OR REPLACE INTO m{module} ({names}) VALUES ({marks})"  # noqa: S608 - numbers only
+
+    def _columns(self, module: int, module_id: str, names: Sequence[str]) -> list[int | None]:
+        """The column of each name, adding those that are new; `None` for what a table cannot hold any
+        more.
+        """
+        known = self.catalogue.series[module]
+        columns: list[int | None] = []
+        for name in names:
+            if name not in known and len(known) >= MAX_SERIES_PER_MODULE:
+                self.refused_series.add((module_id, name))
+            elif name not in known:
+                cursor = self.db.execute("INSERT INTO series (module, name) VALUES (?, ?)", (module, name))
+                known[name] = cursor.lastrowid or 0
+                self.db.execute(f"ALTER TABLE m{module} ADD COLUMN c{known[name]} REAL")
+            columns.append(known.get(name))
+        return columns
+
+    def _note_times(self, module: int, chunk: Chunk) -> None:
+        """Remember which days were touched, and forget the roll-up of an hour that a late row changes."""
+        times = [int(row[0] or 0) for row in chunk.rows]
+        self.written_days.update((module, day) for day in {t // DAY_MS for t in (min(times), max(times))})
+        if module not in self._rolled_until_ms:
+            last = self.db.execute(
+                "SELECT max(hour) FROM rolled_hour WHERE module = ?", (module,)
+            ).fetchone()[0]
+            self._rolled_until_ms[module] = 0 if last is None else (last + 1) * HOUR_MS
+        until_ms = self._rolled_until_ms[module]
+        if min(times) < until_ms:
+            late = {t // HOUR_MS for t in times if t < until_ms}
+            self.written_days.update((module, hour // 24) for hour in late)
+            self.db.executemany(
+                "DELETE FROM rolled_hour WHERE module = ? AND hour = ?", [(module, hour) for hour in late]
+            )
