@@ -27,6 +27,7 @@ import selectors
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -82,6 +83,10 @@ class Clock(Protocol):
         """Time does not move inside: for HTTP, planning, threads. Never wait for this clock inside."""
         ...
 
+    def new_channel(self, base: str) -> str:
+        """A name for one new connection: `base`, the process's number in lock-step, and a running number."""
+        ...
+
     def count_sent(self, channel: str) -> None:
         """One stream message left on this channel."""
         ...
@@ -115,6 +120,7 @@ class RealClock:
     def __init__(self, start_utc: datetime | None = None) -> None:
         self._origin_s = time.monotonic()
         self._start_utc = start_utc
+        self._names: Counter[str] = Counter()
 
     def now(self) -> float:
         """Seconds since this clock was made."""
@@ -155,6 +161,11 @@ class RealClock:
     def hold(self) -> Iterator[None]:
         """Nothing to hold: the wall does not wait."""
         yield
+
+    def new_channel(self, base: str) -> str:
+        """A name that this process has not used yet."""
+        self._names[base] += 1
+        return f"{base}#0.{self._names[base]}"
 
     def count_sent(self, channel: str) -> None:
         """Nothing to count."""
@@ -259,6 +270,8 @@ class VirtualClock:
         self.held_since_report = False
         self.channels: dict[str, ChannelCount] = {}
         self.changed: dict[str, ChannelCount] = {}
+        self.member = 0
+        self._names: Counter[str] = Counter()
         self._closed: set[str] = set()
         self._now_s = 0.0
         self._order = 0
@@ -332,6 +345,11 @@ class VirtualClock:
             self.holds -= 1
             self.held_since_report = True
 
+    def new_channel(self, base: str) -> str:
+        """A name that no process of this lock-step has used yet, the same in each run."""
+        self._names[base] += 1
+        return f"{base}#{self.member}.{self._names[base]}"
+
     def count_sent(self, channel: str) -> None:
         """One stream message left."""
         if (count := self._counted(channel)) is not None:
@@ -366,16 +384,22 @@ class VirtualClock:
             self._cancelled -= 1
         return max(self._now_s, self._timers[0][0]) if self._timers else None
 
-    def last_arrival(self) -> int:
-        """The order number of the newest frame that waits for its turn; 0 when none ever came."""
-        return max((order for _, order, _ in self._arrived), default=0)
+    @property
+    def order(self) -> int:
+        """The number of the newest wake-up or arrival; each gets the next one."""
+        return self._order
 
     def under_way(self) -> list[str]:
         """The channels with messages sent and not received, when both ends are in this process."""
         return sorted(name for name, count in self.channels.items() if count.sent != count.received)
 
     def advance(self, to_s: float, last_arrival: int | None = None) -> None:
-        """Move to `to_s` and start what is due: frames that arrived (up to `last_arrival`), then wake-ups."""
+        """Move to `to_s` and start what is due: frames, then wake-ups.
+
+        Args:
+            to_s: Where to; never back.
+            last_arrival: The `order` up to which frames have their turn; None for all.
+        """
         loop = self._running_loop()
         self._now_s = max(self._now_s, to_s)
         if self._arrived:
@@ -386,6 +410,15 @@ class VirtualClock:
         timers = self._timers
         while timers and timers[0][0] <= self._now_s:
             loop.call_soon(heapq.heappop(timers)[2].fire)
+
+    def follow(self, to_s: float) -> None:
+        """Show `to_s` without starting anything: it is others' turn."""
+        self._now_s = max(self._now_s, to_s)
+
+    def obey(self, authority: Authority | None) -> None:
+        """Let `authority` move this clock from now on; None is free running, alone."""
+        self.authority = authority or _Alone(self, math.inf)
+        self.changed = dict(self.channels)
 
     def forget_cancelled(self) -> None:
         """A cancelled timer leaves the heap when more than half of it is cancelled."""

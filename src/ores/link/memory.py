@@ -59,7 +59,7 @@ class MemorySession:
     ) -> Callable[[bytes], None]:
         """Open a stream; the returned function sends on it and is silent after the end."""
         await self._travel()
-        name = None if self._channel is None else f"{self._channel}#{len(self._streams)}"
+        name = None if self._channel is None else self._clock.new_channel(self._channel)
         stream = _Duplex(self._clock, name, self._delay_s, on_frame, on_closed)
         self._streams.append(stream)
         stream.answering = self._endpoint.open_stream(self._peer, stream.to_asker)
