@@ -1,0 +1,1 @@
+"""The physical home: conductors, sun, storage, heat. Pure, and vectorised over homes."""
