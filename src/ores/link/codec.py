@@ -77,6 +77,8 @@ def decode(type_: type[T], data: bytes, *, limit_bytes: int = LIMIT_BYTES, uniqu
     if data.count(b"[") + data.count(b"{") > DEPTH_MAX and _deeper_than(data, DEPTH_MAX):
         raise _too_deep()
     try:
+        if not data.isascii():
+            data.decode("utf-8")  # msgspec does not look into the text of fields that it skips
         message: T = _decoder(type_).decode(data)
     except RecursionError as error:
         raise _too_deep() from error
