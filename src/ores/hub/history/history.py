@@ -223,9 +223,10 @@ class History:
         """Commit what is pending, if the file lets it, and close."""
         with self._writer_lock:
             self._flush(durable=True)
+            # The reader first: only the last to close empties the log, and a reader may not.
+            with self._reader_lock:
+                self._close_reader()
             self._close_store()
-        with self._reader_lock:
-            self._close_reader()
 
     def health(self) -> Health:
         """How the history is now."""

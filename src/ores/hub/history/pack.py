@@ -57,7 +57,7 @@ def decode(blob: bytes) -> list[Column]:
         while at < len(data):
             column, at = _decode_column(data, at)
             columns.append(column)
-    except (zlib.error, struct.error) as error:
+    except (zlib.error, struct.error, LookupError, ValueError, StopIteration) as error:
         raise DamagedBlock(f"a packed block of history is damaged: {error}") from error
     return columns
 

@@ -160,7 +160,7 @@ def deltas(buckets: Buckets) -> list[float]:
     """What a counter counted up to each bucket's last sample since the last sample of the bucket before, in
     Wh.
     """
-    between = [0.0, *(_join(buckets, k, k + 1) for k in range(len(buckets.n) - 1))]
+    between = [_join(buckets, k - 1, k) if k else 0.0 for k in range(len(buckets.n))]
     return [round(inside + before, _DECIMALS) for inside, before in zip(buckets.middle, between, strict=True)]
 
 
