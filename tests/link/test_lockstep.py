@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -262,7 +263,8 @@ def test_rubbish_on_the_conductors_socket_harms_nobody(
             with world.clock.hold():
                 reader, writer = await asyncio.open_unix_connection(world.address)
                 writer.write(rubbish)
-                assert await reader.read() == b""
+                with suppress(ConnectionError):
+                    assert await reader.read() == b""
                 writer.close()
         await world.clock.sleep(10.5)
         assert world.order[-1].endswith("@10.0")
@@ -291,6 +293,7 @@ def test_a_loopback_port_serves_as_well_as_a_path(tmp_path: Path) -> None:
         assert said(child)["heard"] == 5
         server.close()
         await conductor.close()
+        child.kill()
         child.communicate()
 
     run(main, start_utc=START)
