@@ -1,0 +1,110 @@
+"""What is allowed: the bounds of all offers, intersected downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import NamedTuple
+
+from ores.control.offers import Offer
+
+
+class Bound(NamedTuple):
+    """One bound in one direction; sorts strongest rank first."""
+
+    rank: int
+    value: float
+    source: str
+    rule: str
+    reason: str
+
+
+class Bounds:
+    """All bounds on one subject, by direction. Unsigned; soc is a lower bound."""
+
+    __slots__ = ("consume", "current", "produce", "soc")
+
+    def __init__(self) -> None:
+        self.consume: list[Bound] = []
+        self.produce: list[Bound] = []
+        self.current: list[Bound] = []
+        self.soc: list[Bound] = []
+
+
+class Asked(NamedTuple):
+    """What all offers together ask: bounds by subject, and the strongest wish of each kind by subject."""
+
+    bounds: dict[str, Bounds]
+    power: dict[str, Offer]
+    closed: dict[str, Offer]
+    mode: dict[str, Offer]
+
+
+NONE = Bounds()
+
+
+def strictest(bounds: list[Bound]) -> Bound | None:
+    """The bound with the smallest value; of equals, the strongest."""
+    return min(bounds, key=lambda bound: (bound.value, bound.rank)) if bounds else None
+
+
+def limit_of(bounds: list[Bound]) -> float:
+    """The value that all of these bounds leave, infinity where there is none."""
+    return min((bound.value for bound in bounds), default=inf)
+
+
+def sources_below(bounds: list[Bound], value: float) -> list[str]:
+    """Sources whose bound is narrower than a value, strongest first."""
+    return [bound.source for bound in sorted(bounds) if bound.value < value]
+
+
+def gather(offers: Iterable[Offer], now_s: float, suspended: frozenset[int]) -> Asked:
+    """Merge the offers that are alive.
+
+    A weaker offer can only add bounds, and bounds only narrow; a wish yields to any stronger wish.
+
+    Args:
+        offers: In any order; of equals, the first wins.
+        now_s: Process time; what has expired is left out.
+        suspended: Ranks that do not count now, such as grid obligations on an island.
+    """
+    asked = Asked({}, {}, {}, {})
+    for offer in offers:
+        if offer.expires_at_s <= now_s or offer.rank in suspended:
+            continue
+        _bound(asked.bounds, offer)
+        if offer.power_w is not None:
+            _wish(asked.power, offer)
+        if offer.closed is not None:
+            _wish(asked.closed, offer)
+        if offer.mode is not None:
+            _wish(asked.mode, offer)
+    return asked
+
+
+def _wish(wishes: dict[str, Offer], offer: Offer) -> None:
+    other = wishes.get(offer.subject)
+    if other is None or offer.rank < other.rank:
+        wishes[offer.subject] = offer
+
+
+def _bound(bounds: dict[str, Bounds], offer: Offer) -> None:
+    consume, produce, current, soc = (
+        offer.consume_max_w,
+        offer.produce_max_w,
+        offer.current_max_a,
+        offer.soc_min_pct,
+    )
+    if consume == inf and produce == inf and current == inf and soc == 0.0:
+        return
+    found = bounds.get(offer.subject)
+    if found is None:
+        found = bounds[offer.subject] = Bounds()
+    if consume < inf:
+        found.consume.append(Bound(offer.rank, consume, offer.source, offer.rule, offer.reason))
+    if produce < inf:
+        found.produce.append(Bound(offer.rank, produce, offer.source, offer.rule, offer.reason))
+    if current < inf:
+        found.current.append(Bound(offer.rank, current, offer.source, offer.rule, offer.reason))
+    if soc > 0.0:
+        found.soc.append(Bound(offer.rank, soc, offer.source, offer.rule, offer.reason))

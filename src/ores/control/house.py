@@ -1,0 +1,428 @@
+"""The reading of one cycle: what each steered thing does now, and what of it is still on its way."""
+
+from __future__ import annotations
+
+from math import inf
+
+from msgspec import UNSET
+
+from ores.control.memory import ChargerMemory, HeatMemory, Memory, Sent, Shed, Told
+from ores.control.offers import POLICY
+from ores.control.snapshot import Snapshot, power_w
+from ores.control.topology import Battery, Charger, Heat, Place, Producer, Topology
+from ores.model import ElementState, Preferences
+
+
+class Unit:
+    """A steered thing during one cycle. Power into it is positive.
+
+    Attributes:
+        power_w: Measured, None is unknown.
+        seen_low_w: Least power that the meter may have seen of it, given the commands on their way.
+        seen_high_w: Most power likewise.
+        low_w: Most negative command that is allowed (<= 0).
+        high_w: Largest command that is allowed (>= 0).
+        command_w: What it is told; None leaves it to its policy.
+        consume_max_w: The limit on consuming that it is told; likewise the other.
+    """
+
+    __slots__ = (
+        "command_w",
+        "consume_max_w",
+        "high_w",
+        "key",
+        "last",
+        "limited",
+        "low_w",
+        "place",
+        "power_w",
+        "produce_max_w",
+        "rank",
+        "reason",
+        "rule",
+        "seen_high_w",
+        "seen_low_w",
+        "soc_pct",
+        "source",
+        "state",
+    )
+
+    def __init__(self, place: Place, state: ElementState | None) -> None:
+        self.place = place
+        self.key = place.key
+        self.state = state
+        self.power_w = power_w(state)
+        self.seen_low_w = self.seen_high_w = self.power_w or 0.0
+        self.low_w = -place.produce_max_w
+        self.high_w = place.consume_max_w
+        self.consume_max_w = place.consume_max_w
+        self.produce_max_w = place.produce_max_w
+        self.command_w: float | None = None
+        self.soc_pct: float | None = None
+        self.rank = POLICY
+        self.rule = ""
+        self.source = ""
+        self.reason = ""
+        self.limited: list[str] = []
+        self.last: Sent | None = None
+
+    def limit_by(self, source: str) -> None:
+        """Remember who narrowed the wish; each source once."""
+        if source not in self.limited:
+            self.limited.append(source)
+
+    def say(self, rule: str, rank: int, source: str, reason: str) -> None:
+        """Say why it is told what it is told."""
+        self.rule, self.rank, self.source, self.reason = rule, rank, source, reason
+
+
+class BatteryUnit(Unit):
+    """A battery during one cycle."""
+
+    __slots__ = ("battery",)
+
+    def __init__(self, battery: Battery, state: ElementState | None) -> None:
+        super().__init__(battery.place, state)
+        self.battery = battery
+
+
+class ChargerUnit(Unit):
+    """A charger during one cycle; `watt_per_a` counts the conductors that the vehicle really uses."""
+
+    __slots__ = ("charger", "connected", "watt_per_a")
+
+    def __init__(self, charger: Charger, state: ElementState | None) -> None:
+        super().__init__(charger.place, state)
+        self.charger = charger
+        ev = state.ev if state is not None else UNSET
+        self.connected: bool | None = ev.connected if ev is not UNSET else None
+        self.watt_per_a = _watt_per_a(charger, state)
+        self.low_w = 0.0
+        self.high_w = min(self.high_w, charger.current_max_a * charger.place.watt_per_a)
+
+
+class ProducerUnit(Unit):
+    """A producer during one cycle.
+
+    Attributes:
+        available_w: What the source could give (>= 0), None is unknown.
+        allowed_w: The limit on producing that it is told (>= 0).
+    """
+
+    __slots__ = ("allowed_w", "available_w", "producer")
+
+    def __init__(self, producer: Producer, state: ElementState | None) -> None:
+        super().__init__(producer.place, state)
+        self.producer = producer
+        self.available_w: float | None = None
+        self.allowed_w = producer.place.produce_max_w
+
+
+class HeatUnit(Unit):
+    """A heat pump during one cycle; `mode` is what it is told, None leaves it alone."""
+
+    __slots__ = ("heat", "mode")
+
+    def __init__(self, heat: Heat, state: ElementState | None) -> None:
+        super().__init__(heat.place, state)
+        self.heat = heat
+        self.mode: str | None = None
+
+
+class Draft:
+    """The memory that the next cycle gets, while it is written."""
+
+    __slots__ = ("chargers", "fixed", "heats", "over_since_s", "rest_w", "sent", "shed", "told")
+
+    def __init__(self) -> None:
+        self.sent: dict[str, tuple[Sent, ...]] = {}
+        self.rest_w: float | None = None
+        self.fixed: dict[str, float] = {}
+        self.chargers: dict[str, ChargerMemory] = {}
+        self.heats: dict[str, HeatMemory] = {}
+        self.shed: dict[str, Shed] = {}
+        self.over_since_s: dict[str, float] = {}
+        self.told: dict[str, Told] = {}
+
+    def freeze(self, now_s: float) -> Memory:
+        """The memory as it is passed on."""
+        return Memory(
+            sent=self.sent,
+            rest_w=self.rest_w,
+            fixed=self.fixed,
+            chargers=self.chargers,
+            heats=self.heats,
+            shed=self.shed,
+            over_since_s=self.over_since_s,
+            told=self.told,
+            time_s=now_s,
+        )
+
+
+class House:
+    """The house at the moment of the cycle, and what is decided about it so far.
+
+    Attributes:
+        grid_w: At the connection point, positive is import; None is unknown.
+        line_a: Signed current of each conductor at the connection point; None is unknown.
+        unknown: Why `grid_w` is unknown, in words; "" where it is known.
+        rest_w: What the house draws without its batteries (the sun counted as negative); None is unknown.
+        curtailed_w: What the producers could give beyond what they give now (>= 0).
+        island: Whether a tie has separated the house from the grid.
+    """
+
+    def __init__(self, snapshot: Snapshot, memory: Memory, now_s: float, watched: bool) -> None:
+        self.snapshot = snapshot
+        self.topology: Topology = snapshot.topology
+        self.preferences: Preferences = snapshot.preferences
+        self.memory = memory
+        self.now_s = now_s
+        self.watched = watched
+        self.draft = Draft()
+        self.grid_w: float | None = None
+        self.line_a: dict[str, float | None] = {}
+        self.unknown = ""
+        self.rest_w: float | None = None
+        self.curtailed_w = 0.0
+        self.island = False
+        self.island_buses: frozenset[str] = frozenset()
+        self.batteries: list[BatteryUnit] = []
+        self.chargers: list[ChargerUnit] = []
+        self.producers: list[ProducerUnit] = []
+        self.heats: list[HeatUnit] = []
+
+    def state(self, place: Place) -> ElementState | None:
+        """The state of an element, None where it is unknown."""
+        return self.snapshot.element(place.module_id, place.element_id)
+
+    def steers(self, place: Place) -> bool:
+        """Whether this cycle decides about the element: its module is alive, and ours to control."""
+        module = self.snapshot.modules.get(place.module_id)
+        if module is None or not module.fresh or module.state is None:
+            return False
+        return self.watched or module.controllable
+
+
+def read(snapshot: Snapshot, memory: Memory, now_s: float, *, watched: bool) -> House:
+    """Read the house.
+
+    Args:
+        snapshot: Frozen for this cycle.
+        memory: Of the cycle before.
+        now_s: Process time.
+        watched: Whether modules in watch mode count as if they were controlled.
+    """
+    house = House(snapshot, memory, now_s, watched)
+    topology = house.topology
+    _read_ties(house)
+    _read_meter(house)
+    house.batteries = [_battery(house, b) for b in topology.batteries if house.steers(b.place)]
+    house.chargers = [_charger(house, c) for c in topology.chargers if house.steers(c.place)]
+    house.producers = [_producer(house, p) for p in topology.producers if house.steers(p.place)]
+    house.heats = [HeatUnit(h, house.state(h.place)) for h in topology.heats if house.steers(h.place)]
+    if house.grid_w is not None:
+        house.rest_w = _rest_w(house, house.grid_w)
+    return house
+
+
+def settled(measured: float, units: list[tuple[Unit, float]], before: float | None) -> tuple[float, float]:
+    """What is not steered: a measurement less what the steered units draw of it.
+
+    A unit that was told to change may not have done so yet, or the meter may not have seen it. What such a
+    command explains is not taken for a change of the rest: the value of the cycle before stays as far
+    as it lies within what is possible.
+
+    Args:
+        measured: Reading of the whole, in W or A.
+        units: The steered units and what each W of them adds to the reading.
+        before: The value of the cycle before, None where it is not known.
+
+    Returns:
+        The plain difference of the readings, and the settled value.
+    """
+    plain = low = high = measured
+    for unit, per_w in units:
+        plain -= (unit.power_w or 0.0) * per_w
+        low -= unit.seen_high_w * per_w
+        high -= unit.seen_low_w * per_w
+    if before is None or high - low < 1e-9:
+        return plain, plain
+    return plain, min(max(before, low), high)
+
+
+def _rest_w(house: House, grid_w: float) -> float:
+    units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
+    _, rest_w = settled(grid_w, units, house.memory.rest_w)
+    house.draft.rest_w = rest_w
+    return rest_w
+
+
+def _read_ties(house: House) -> None:
+    buses: set[str] = set()
+    for tie in house.topology.ties:
+        state = house.state(tie.place)
+        isolate = state.isolate if state is not None else UNSET
+        if isolate is UNSET:
+            continue
+        if isolate.closed is False or isolate.island_state in {"island", "black"}:
+            buses.add(tie.downstream_bus)
+            # A grid that is down leaves nothing to steer on the other side either.
+            if isolate.grid_ok is not True:
+                buses.add(tie.upstream_bus)
+    house.island_buses = frozenset(buses)
+    house.island = bool(buses)
+
+
+def _read_meter(house: House) -> None:
+    place = house.topology.meter
+    if place is None:
+        house.unknown = "no meter at the grid connection point"
+        return
+    state = house.state(place)
+    measure = state.ac_measure if state is not None else UNSET
+    if measure is UNSET or measure.power_w is None:
+        house.unknown = "the meter at the grid connection point does not report"
+        return
+    house.grid_w = measure.power_w
+    terminals = measure.terminals if measure.terminals is not UNSET else {}
+    nominal_v = place.watt_per_a / max(1, len(place.conductors))
+    for line in place.conductors:
+        terminal = terminals.get(line)
+        if terminal is None:
+            # Without a reading of its own, a conductor may carry all of it.
+            house.line_a[line] = None if terminals else measure.power_w / nominal_v
+            continue
+        power = terminal.power_w if terminal.power_w is not UNSET else None
+        current = terminal.current_a if terminal.current_a is not UNSET else None
+        house.line_a[line] = _line_a(power, current, nominal_v)
+
+
+def _line_a(power: float | None, current: float | None, nominal_v: float) -> float | None:
+    """Signed current of a conductor: the larger of what power and current say, with the sign of the power."""
+    if power is None:
+        return current
+    by_power = power / nominal_v
+    if current is None or current <= abs(by_power):
+        return by_power
+    return current if power >= 0.0 else -current
+
+
+def _on_the_way(house: House, unit: Unit, window_s: float, ramp_w_per_s: float) -> None:
+    """Widen what the meter may have seen of a unit by the commands that may still be on their way to it."""
+    sent = house.memory.sent.get(unit.key)
+    if not sent:
+        return
+    unit.last = sent[-1]
+    if len(sent) > 1 and ramp_w_per_s < inf:
+        window_s += abs(sent[-1].power_w - sent[-2].power_w) / ramp_w_per_s
+    # The meter may be one report behind.
+    since_s = house.now_s - window_s - house.topology.meter_period_s
+    kept = [s for i, s in enumerate(sent) if i == len(sent) - 1 or sent[i + 1].at_s > since_s][-16:]
+    house.draft.sent[unit.key] = tuple(kept)
+    if len(kept) > 1:
+        powers = [s.power_w for s in kept]
+        unit.seen_low_w = min(unit.seen_low_w, *powers)
+        unit.seen_high_w = max(unit.seen_high_w, *powers)
+
+
+def _battery(house: House, battery: Battery) -> BatteryUnit:
+    unit = BatteryUnit(battery, house.state(battery.place))
+    _on_the_way(house, unit, battery.window_s, battery.ramp_w_per_s)
+    state = unit.state
+    if state is not None and state.setpoint is not UNSET:
+        # Unknown is not unlimited, but the module keeps its own range: the rating stays.
+        if state.setpoint.consume_max_w is not None:
+            unit.high_w = min(unit.high_w, state.setpoint.consume_max_w)
+        if state.setpoint.produce_max_w is not None:
+            unit.low_w = max(unit.low_w, -state.setpoint.produce_max_w)
+    unit.soc_pct = soc_pct(house, battery)
+    if unit.soc_pct is not None and not battery.whole_inverter:
+        if unit.soc_pct >= battery.soc_max_pct:
+            unit.high_w = 0.0
+        if unit.soc_pct <= battery.soc_min_pct:
+            unit.low_w = 0.0
+    return unit
+
+
+def soc_pct(house: House, battery: Battery) -> float | None:
+    """State of charge of all stores behind a set-point, weighted by capacity; None where one is unknown."""
+    total_wh = stored = 0.0
+    for store in battery.stores:
+        state = house.snapshot.element(battery.place.module_id, store)
+        if state is None or state.storage is UNSET or state.storage.soc_pct is None:
+            return None
+        capacity_wh = house.topology.capacities[f"{battery.place.module_id}/{store}"]
+        total_wh += capacity_wh
+        stored += capacity_wh * state.storage.soc_pct
+    return stored / total_wh if total_wh > 0.0 else None
+
+
+def available_w(house: House, module_id: str, sources: tuple[str, ...]) -> float | None:
+    """What DC or AC sources could give together (>= 0), None where one is unknown."""
+    total_w = 0.0
+    for source in sources:
+        state = house.snapshot.element(module_id, source)
+        if state is None or state.produce is UNSET or state.produce.available_w is None:
+            return None
+        total_w += state.produce.available_w
+    return total_w if sources else None
+
+
+def _producer(house: House, producer: Producer) -> ProducerUnit:
+    unit = ProducerUnit(producer, house.state(producer.place))
+    _on_the_way(house, unit, producer.window_s, inf)
+    unit.high_w = 0.0
+    unit.available_w = available_w(house, producer.place.module_id, producer.sources)
+    house.curtailed_w += _curtailed_w(house, unit)
+    return unit
+
+
+def _curtailed_w(house: House, unit: ProducerUnit) -> float:
+    """What the limit in force keeps back. Where the source does not say, a step probes it."""
+    state = unit.state
+    limit = state.limit if state is not None else UNSET
+    if limit is UNSET or limit.produce_max_w is UNSET or limit.produce_max_w >= unit.place.produce_max_w:
+        return 0.0
+    given_w = _given_w(house, unit)
+    if given_w is None:
+        return 0.0
+    output_w = max(0.0, -(unit.power_w or 0.0))
+    if output_w < 0.9 * limit.produce_max_w - 20.0:
+        return 0.0  # the limit does not bind
+    if unit.available_w is not None:
+        return max(0.0, min(unit.available_w - given_w, unit.place.produce_max_w - output_w))
+    return 0.05 * min(unit.place.produce_max_w, 1e4)
+
+
+def _given_w(house: House, unit: ProducerUnit) -> float | None:
+    """What the source gives now (>= 0): at the DC side where a battery takes its part there."""
+    if not unit.producer.stores:
+        return None if unit.power_w is None else max(0.0, -unit.power_w)
+    total_w = 0.0
+    for source in unit.producer.sources:
+        power = power_w(house.snapshot.element(unit.place.module_id, source))
+        if power is None:
+            return None
+        total_w += max(0.0, -power)
+    return total_w
+
+
+def _charger(house: House, charger: Charger) -> ChargerUnit:
+    unit = ChargerUnit(charger, house.state(charger.place))
+    _on_the_way(house, unit, charger.window_s, inf)
+    return unit
+
+
+def _watt_per_a(charger: Charger, state: ElementState | None) -> float:
+    """Power per ampere of the vehicle: of the conductors that carry current, or of all declared."""
+    measure = state.ac_measure if state is not None else UNSET
+    if measure is UNSET or measure.terminals is UNSET:
+        return charger.place.watt_per_a
+    lines = max(1, len(charger.place.conductors))
+    loaded = 0
+    for line in charger.place.conductors:
+        terminal = measure.terminals.get(line)
+        if terminal is None or terminal.current_a is UNSET or terminal.current_a is None:
+            return charger.place.watt_per_a
+        loaded += terminal.current_a > 1.0
+    return charger.place.watt_per_a * (loaded or lines) / lines

@@ -1,0 +1,125 @@
+"""Proposals, prepared for the cycle: who asks for what, about which thing, how strongly and until when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from ores.model import Proposal
+
+# Strongest first; the number of a rank is its place here.
+RANKS: Final = (
+    "protection",
+    "equipment",
+    "grid_obligation",
+    "island_balance",
+    "owner_bounds",
+    "programme_event",
+    "owner_wish",
+    "plan",
+    "policy",
+)
+(
+    PROTECTION,
+    EQUIPMENT,
+    GRID_OBLIGATION,
+    ISLAND_BALANCE,
+    OWNER_BOUNDS,
+    PROGRAMME_EVENT,
+    OWNER_WISH,
+    PLAN,
+    POLICY,
+) = range(len(RANKS))
+CONNECTION: Final = "connection"
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """A proposal as the cycle reads it: flat, its rank a number, absent bounds infinite.
+
+    Attributes:
+        subject: `module/element`, a module id, `connection`, or a conductor (`L1`).
+        rank: Place in `RANKS`; smaller is stronger.
+        source: Who proposes.
+        rule: The strategy, or the source where someone outside proposes.
+        reason: Why, for a person.
+        power_w: The wish; at the connection, the target of the grid power.
+        expires_at_s: In process time.
+    """
+
+    subject: str
+    rank: int
+    source: str
+    rule: str
+    reason: str
+    consume_max_w: float = inf
+    produce_max_w: float = inf
+    current_max_a: float = inf
+    soc_min_pct: float = 0.0
+    power_w: float | None = None
+    closed: bool | None = None
+    mode: str | None = None
+    expires_at_s: float = inf
+
+
+def prepare(proposal: Proposal, now_s: float) -> Offer:
+    """Prepare a proposal when it arrives.
+
+    Args:
+        proposal: Valid by its schema.
+        now_s: Process time of its arrival; its life is reckoned from here.
+
+    Returns:
+        What `decide` takes.
+
+    Raises:
+        ValueError: The subject does not name what its kind needs; says which field.
+    """
+    bounds, wish = proposal.bounds, proposal.wish
+    return Offer(
+        subject=_subject(proposal),
+        rank=RANKS.index(proposal.rank),
+        source=proposal.source,
+        rule=proposal.source,
+        reason=proposal.reason,
+        consume_max_w=_or_inf(bounds.consume_max_w) if bounds is not UNSET else inf,
+        produce_max_w=_or_inf(bounds.produce_max_w) if bounds is not UNSET else inf,
+        current_max_a=_or_inf(bounds.current_max_a) if bounds is not UNSET else inf,
+        soc_min_pct=0.0 if bounds is UNSET or bounds.soc_min_pct is UNSET else bounds.soc_min_pct,
+        power_w=None if wish is UNSET or wish.power_w is UNSET else wish.power_w,
+        closed=None if wish is UNSET or wish.closed is UNSET else wish.closed,
+        mode=None if wish is UNSET or wish.mode is UNSET else wish.mode,
+        expires_at_s=now_s + proposal.ttl_s,
+    )
+
+
+def prepare_all(proposals: Iterable[Proposal], now_s: float) -> list[Offer]:
+    """Prepare several proposals that arrive together."""
+    return [prepare(proposal, now_s) for proposal in proposals]
+
+
+def _or_inf(value: float | UnsetType) -> float:
+    return inf if value is UNSET else float(value)
+
+
+def _subject(proposal: Proposal) -> str:
+    subject = proposal.subject
+    match subject.kind:
+        case "connection":
+            return CONNECTION
+        case "phase":
+            return _named(subject.phase, "phase", subject.kind)
+        case "module":
+            return _named(subject.module, "module", subject.kind)
+        case "element" | "circuit":
+            module = _named(subject.module, "module", subject.kind)
+            return f"{module}/{_named(subject.element, 'element', subject.kind)}"
+
+
+def _named(value: str | UnsetType, name: str, kind: str) -> str:
+    if value is UNSET:
+        msg = f"subject.{name} is absent: a subject of kind {kind} must name it"
+        raise ValueError(msg)
+    return value

@@ -1,0 +1,1 @@
+"""What the house does by itself. Each strategy reads the house and proposes; the arbiter decides."""
