@@ -1,1 +1,33 @@
 """The module SDK: turn a thing into an ORES module."""
+
+from ores.module.description import About, element
+from ores.module.device import Answer, Clipped, Commandable, Device, Refused, TakesRequests, TakesSettings
+from ores.module.effective import Effective
+from ores.module.module import Module
+from ores.module.policy import PolicyFunction, Situation, free, idle, schedule, self_consumption, setpoint
+from ores.module.store import FileStore, MemoryStore, Saved, Store
+
+__all__ = [
+    "About",
+    "Answer",
+    "Clipped",
+    "Commandable",
+    "Device",
+    "Effective",
+    "FileStore",
+    "MemoryStore",
+    "Module",
+    "PolicyFunction",
+    "Refused",
+    "Saved",
+    "Situation",
+    "Store",
+    "TakesRequests",
+    "TakesSettings",
+    "element",
+    "free",
+    "idle",
+    "schedule",
+    "self_consumption",
+    "setpoint",
+]

@@ -1,0 +1,233 @@
+"""Who decides what the parts do now: the lease in force, and under it the policy. No transport, no timers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.model import (
+    ElementCommand,
+    ElementOutcome,
+    Lease,
+    LeaseResult,
+    Limits,
+    Outcome,
+    Policy,
+)
+from ores.module import leases
+from ores.module.effective import NO_CEILINGS, Ceilings, ceilings_of, refusal, vet
+from ores.module.leases import LeaseBook, WholeRefusal
+from ores.module.part import Part
+from ores.module.policy import PolicyFunction, Situation, default_commands, idle
+
+_log: Final = logging.getLogger("ores.module")
+
+POLICY_FAILED: Final = "policy_failed"
+_WORSE: Final = {"applied": 0, "clipped": 1, "refused": 2}
+
+
+class Control:
+    """Leases, failsafe limits and policy over the parts of one module.
+
+    Args:
+        parts: In the order of the description.
+        book: Of leases, with the epoch that the store has kept.
+        policies: By kind; the first is followed until another is chosen.
+        defaults: What switches and modes do where no policy says otherwise.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        book: LeaseBook,
+        policies: Mapping[str, PolicyFunction],
+        defaults: Mapping[str, ElementCommand],
+    ) -> None:
+        elements = [part.element for part in parts]
+        self.book = book
+        self.parts: Final = {part.element.id: part for part in parts}
+        self.policies: Final = dict(policies)
+        self.policy = Policy(kind=next(iter(policies)))
+        self._idle: Final = idle(elements)
+        self._defaults: Final = {**default_commands(elements), **defaults}
+
+    def read(self) -> None:
+        """Read every element, each for itself."""
+        for part in self.parts.values():
+            part.read()
+
+    def set_failsafe(self, failsafe: Mapping[str, Limits], *, strict: bool) -> None:
+        """Limits for when no lease gives one; `strict` makes all that can be limited 0."""
+        for name, part in self.parts.items():
+            if strict:
+                part.fall_back_to(strictest(part))
+            else:
+                given = failsafe.get(name)
+                part.fall_back_to(NO_CEILINGS if given is None else ceilings_of(given))
+
+    def decide(self, utc: datetime | None) -> None:
+        """Ask the policy, work out what holds, and tell the devices where that has changed."""
+        islanded = any(
+            part.reading.isolate and part.reading.isolate.closed is False for part in self.parts.values()
+        )
+        for part in self.parts.values():
+            part.keep_reserve(islanded=islanded)
+        wishes = self._wishes(utc)
+        for name, part in self.parts.items():
+            part.want(wishes.get(name) or self._defaults[name])
+            part.settle()
+
+    def take(
+        self,
+        peer_id: str,
+        lease: Lease,
+        *,
+        now_s: float,
+        uptime_ms: int,
+        before_new_epoch: Callable[[str, int], None],
+    ) -> LeaseResult:
+        """Accept a lease and act on it at once, or refuse it as a whole.
+
+        Args:
+            peer_id: Whose key sent it.
+            lease: As decoded.
+            now_s: Process time of its receipt.
+            uptime_ms: Of this boot, now.
+            before_new_epoch: Keeps a new hub's id or epoch safe before anything is done under it.
+        """
+        before = self.book
+        book = leases.receive(before, peer_id, lease, now_s=now_s, uptime_ms=uptime_ms)
+        if isinstance(book, WholeRefusal):
+            return LeaseResult(
+                epoch=lease.epoch, seq=lease.seq, result="refused", code=book.code, detail=book.detail
+            )
+        if (book.controller, book.epoch) != (before.controller, before.epoch):
+            before_new_epoch(book.controller, book.epoch)
+        self.book = book
+        refused = self._lease(lease.elements)
+        for part in self.parts.values():
+            part.settle()
+        return self._result(lease, refused)
+
+    def expire(self, now_s: float) -> bool:
+        """End the lease whose time has come: failsafe limits and policy take over.
+
+        Returns:
+            Whether there was one.
+        """
+        book = leases.expired(self.book, now_s)
+        if book is self.book:
+            return False
+        self.book = book
+        for part in self.parts.values():
+            part.lease(None)
+        return True
+
+    def _lease(self, commands: Mapping[str, ElementCommand]) -> dict[str, dict[str, Outcome]]:
+        """Hand each part what is asked of it.
+
+        Returns:
+            What was refused before any device was asked, by element and capability.
+        """
+        refused: dict[str, dict[str, Outcome]] = {}
+        for name, part in self.parts.items():
+            command = commands.get(name)
+            if command is not None:
+                command, refusals = vet(part.rules, command)
+                if refusals:
+                    refused[name] = refusals
+            part.lease(command)
+        for name in commands.keys() - self.parts.keys():
+            why = refusal("unknown_element", f"the description has no element {name}")
+            refused[name] = {
+                field: why
+                for field in ElementCommand.__struct_fields__
+                if getattr(commands[name], field) is not UNSET
+            }
+        return refused
+
+    def _result(self, lease: Lease, refused: Mapping[str, dict[str, Outcome]]) -> LeaseResult:
+        worst = "applied"
+        outcomes: dict[str, ElementOutcome] = {}
+        for name, asked in lease.elements.items():
+            found = dict(refused.get(name, ()))
+            if (part := self.parts.get(name)) is not None:
+                _add_outcomes(found, part, asked)
+            if not found and part is not None:
+                continue
+            outcomes[name] = ElementOutcome(**found)
+            results = [outcome.result for outcome in found.values()] or ["refused"]
+            worst = max(worst, *results, key=_WORSE.__getitem__)
+        return LeaseResult(epoch=lease.epoch, seq=lease.seq, result=worst, outcomes=outcomes or UNSET)
+
+    def _wishes(self, utc: datetime | None) -> dict[str, ElementCommand]:
+        """What the policy asks of each element, with the defaults where it is silent; idle where it fails."""
+        situation = Situation({name: part.reading for name, part in self.parts.items()}, utc, self.policy)
+        try:
+            wishes = dict(self.policies[self.policy.kind](situation))
+            if (why := self._nonsense(wishes)) is not None:
+                raise ValueError(why)  # noqa: TRY301  one way for all that a policy does wrong
+        except Exception as error:  # noqa: BLE001  a maker's policy may fail in any way; the module idles then
+            for part in self.parts.values():
+                part.raise_fault(POLICY_FAILED, f"{self.policy.kind}: {error!r}")
+            wishes = dict(self._idle(situation))
+        else:
+            for part in self.parts.values():
+                part.clear_fault(POLICY_FAILED)
+        for name, part in self.parts.items():
+            if (part.rules.has_switch or part.rules.modes) and (wish := wishes.get(name)) is not None:
+                wishes[name] = _completed(wish, self._defaults[name])
+        return wishes
+
+    def _nonsense(self, wishes: Mapping[str, ElementCommand]) -> str | None:
+        for name, wish in wishes.items():
+            part = self.parts.get(name)
+            if part is None:
+                return f"it asks of {name}, which is no element"
+            if not isinstance(wish.setpoint, UnsetType) and wish.setpoint.power_w != wish.setpoint.power_w:
+                return f"its set-point for {name} is not a number"
+            if not isinstance(wish.mode, UnsetType) and wish.mode.mode not in part.rules.modes:
+                return f"{name} does not know the mode {wish.mode.mode}"
+        return None
+
+
+def strictest(part: Part) -> Ceilings:
+    """0 wherever this element can be limited."""
+    limit = part.rules.limit
+    if limit is None:
+        return NO_CEILINGS
+    zero = {
+        field: 0.0
+        for field, can in (
+            ("consume_max_w", limit.consume),
+            ("produce_max_w", limit.produce),
+            ("current_max_a", limit.current),
+        )
+        if can is True
+    }
+    return Ceilings(**zero)
+
+
+def _add_outcomes(found: dict[str, Outcome], part: Part, asked: ElementCommand) -> None:
+    if (why := part.outcome_device()) is not None:
+        for field in ElementCommand.__struct_fields__:
+            if getattr(asked, field) is not UNSET:
+                found.setdefault(field, why)
+        return
+    if "limit" not in found and (outcome := part.outcome_limit(asked)) is not None:
+        found["limit"] = outcome
+    if "setpoint" not in found and (outcome := part.outcome_setpoint(asked)) is not None:
+        found["setpoint"] = outcome
+
+
+def _completed(wish: ElementCommand, default: ElementCommand) -> ElementCommand:
+    if wish.switch is UNSET and default.switch is not UNSET:
+        wish = msgspec.structs.replace(wish, switch=default.switch)
+    if wish.mode is UNSET and default.mode is not UNSET:
+        wish = msgspec.structs.replace(wish, mode=default.mode)
+    return wish

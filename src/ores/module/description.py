@@ -1,0 +1,277 @@
+"""What a module is: elements described compactly, checked before anybody relies on them, and paged for small
+readers.
+
+A mistake in a description would be found by a stranger's hub in a stranger's house; here it is found at the
+maker's desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.link import codec
+from ores.link.errors import ConfigError, InvalidMessage
+from ores.model import (
+    AcMeasureCapability,
+    Capabilities,
+    DcMeasureCapability,
+    Description,
+    Element,
+    EnergyCapability,
+    EvCapability,
+    FormGridCapability,
+    GridCodeCapability,
+    IsolateCapability,
+    LimitCapability,
+    ModeCapability,
+    ProduceCapability,
+    Rating,
+    SetpointCapability,
+    StorageCapability,
+    SwitchCapability,
+    ThermalCapability,
+)
+
+ORES_VERSION: Final = "1.0"
+PAGE_MAX_BYTES: Final = 4096
+"""A reader with little memory takes a page whole."""
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a maker says about a module.
+
+    Attributes:
+        name: What its owner calls it.
+        maker: Who made it.
+        model: What it is called in the shop.
+        serial: Which one it is.
+        firmware_version: Of what runs in it.
+        profiles: Of the registry, that it claims.
+    """
+
+    name: str
+    maker: str
+    model: str
+    serial: str
+    firmware_version: str = "1.0"
+    profiles: tuple[str, ...] = ()
+
+
+def element(  # noqa: D417  the capabilities are described by the schema
+    id_: str,
+    kind: str,
+    *,
+    name: str | UnsetType = UNSET,
+    bus: str | UnsetType = UNSET,
+    upstream: str | UnsetType = UNSET,
+    terminals: Sequence[str] | UnsetType = UNSET,
+    connection: str | UnsetType = UNSET,
+    ac_measure: AcMeasureCapability | UnsetType = UNSET,
+    dc_measure: DcMeasureCapability | UnsetType = UNSET,
+    energy: EnergyCapability | UnsetType = UNSET,
+    rating: Rating | UnsetType = UNSET,
+    limit: LimitCapability | UnsetType = UNSET,
+    setpoint: SetpointCapability | UnsetType = UNSET,
+    produce: ProduceCapability | UnsetType = UNSET,
+    storage: StorageCapability | UnsetType = UNSET,
+    switch: SwitchCapability | UnsetType = UNSET,
+    isolate: IsolateCapability | UnsetType = UNSET,
+    form_grid: FormGridCapability | UnsetType = UNSET,
+    grid_code: GridCodeCapability | UnsetType = UNSET,
+    mode: ModeCapability | UnsetType = UNSET,
+    thermal: ThermalCapability | UnsetType = UNSET,
+    ev: EvCapability | UnsetType = UNSET,
+) -> Element:
+    """One element with its capabilities; whatever is left out, it does not have.
+
+    Args:
+        id_: Unique and stable within the module: `a-z`, `0-9`, `_`, first a letter, at most 32.
+        kind: Such as `battery`; see the schema for those known.
+        name: For people.
+        bus: `grid`, `backup`, or one internal to the module, starting with `dc`.
+        upstream: The element of this module that measures this one already.
+        terminals: Conductors that it is connected to.
+        connection: `single_phase`, `split_phase`, `three_phase` or `dc`.
+        ac_measure: One capability; so are all that follow.
+    """
+    return Element(
+        id=id_,
+        kind=kind,
+        name=name,
+        bus=bus,
+        upstream=upstream,
+        terminals=UNSET if isinstance(terminals, UnsetType) else list(terminals),
+        connection=connection,
+        capabilities=Capabilities(
+            ac_measure=ac_measure,
+            dc_measure=dc_measure,
+            energy=energy,
+            rating=rating,
+            limit=limit,
+            setpoint=setpoint,
+            produce=produce,
+            storage=storage,
+            switch=switch,
+            isolate=isolate,
+            form_grid=form_grid,
+            grid_code=grid_code,
+            mode=mode,
+            thermal=thermal,
+            ev=ev,
+        ),
+    )
+
+
+def check_elements(elements: Sequence[Element]) -> None:
+    """Find what no hub could make sense of.
+
+    Raises:
+        ConfigError: Names the element, what was found, and what is allowed.
+    """
+    if not 1 <= len(elements) <= 256:
+        raise ConfigError("elements", found=len(elements), allowed="1 to 256 elements")
+    by_id: dict[str, Element] = {}
+    for one in elements:
+        if one.id in by_id:
+            raise ConfigError(f"element {one.id}", found="the id twice", allowed="an id once per module")
+        by_id[one.id] = one
+    for one in elements:
+        _check_schema(one)
+        _check_upstream(one, by_id)
+        _check_capabilities(one)
+    points = [one.id for one in elements if _at_connection_point(one)]
+    if len(points) > 1:
+        raise ConfigError("connection_point", found=", ".join(points), allowed="one element at most")
+
+
+def description_pages(
+    about: About,
+    module_id: str,
+    elements: Sequence[Element],
+    *,
+    report_period_s: float,
+    policies: Sequence[str],
+) -> list[bytes]:
+    """The description as JSON pages of at most `PAGE_MAX_BYTES`, the first under `/description`.
+
+    Raises:
+        ConfigError: A text or number is not allowed by the schema, or an element alone is too large for a
+            page.
+    """
+    pages: list[bytes] = []
+    rest = list(elements)
+    while rest:
+        count = len(rest)
+        while True:
+            last = count == len(rest)
+            page = Description(
+                ores=ORES_VERSION,
+                id=module_id,
+                name=about.name,
+                maker=about.maker,
+                model=about.model,
+                serial=about.serial,
+                firmware_version=about.firmware_version,
+                profiles=list(about.profiles),
+                report_period_s=report_period_s,
+                policies=list(policies),
+                element_count=len(elements),
+                elements=rest[:count],
+                next=UNSET if last else f"/description?page={len(pages) + 1}",
+            )
+            try:
+                data = codec.encode(page)
+            except InvalidMessage as error:
+                raise ConfigError(
+                    f"description {error.field}", found=error.found, allowed=error.allowed or error.detail
+                ) from error
+            if len(data) <= PAGE_MAX_BYTES:
+                break
+            if count == 1:
+                raise ConfigError(
+                    f"element {rest[0].id}",
+                    found=f"a description page of {len(data)} bytes",
+                    allowed=f"at most {PAGE_MAX_BYTES}",
+                )
+            # a guess from the sizes so far, so that a panel of 256 circuits is not encoded 256 times
+            count = max(1, min(count - 1, count * PAGE_MAX_BYTES // len(data)))
+        pages.append(data)
+        rest = rest[count:]
+    return pages
+
+
+def _check_schema(one: Element) -> None:
+    try:
+        codec.encode(one)
+    except InvalidMessage as error:
+        raise ConfigError(
+            f"element {one.id} {error.field}", found=error.found, allowed=error.allowed or error.detail
+        ) from error
+
+
+def _check_upstream(one: Element, by_id: dict[str, Element]) -> None:
+    seen = [one.id]
+    step = one
+    while not isinstance(step.upstream, UnsetType):
+        if step.upstream not in by_id:
+            raise ConfigError(
+                f"element {step.id} upstream",
+                found=step.upstream,
+                allowed=f"an element of this module: {', '.join(sorted(by_id.keys() - {step.id}))}",
+            )
+        if step.upstream in seen:
+            raise ConfigError(
+                f"element {one.id} upstream",
+                found=" > ".join([*seen, step.upstream]),
+                allowed="a path that ends at a bus",
+            )
+        seen.append(step.upstream)
+        step = by_id[step.upstream]
+
+
+def _check_capabilities(one: Element) -> None:
+    able = one.capabilities
+    rating = Rating() if isinstance(able.rating, UnsetType) else able.rating
+    if not isinstance(able.limit, UnsetType):
+        for direction, declared, field in (
+            ("consume", able.limit.consume, "consume_max_w"),
+            ("produce", able.limit.produce, "produce_max_w"),
+            ("current", able.limit.current, "current_max_a"),
+        ):
+            if declared is True and getattr(rating, field) is UNSET:
+                raise ConfigError(
+                    f"element {one.id} limit.{direction}",
+                    found=f"no rating.{field}",
+                    allowed="only with a rating: without one an expired lease would leave nothing that binds",
+                )
+    if not isinstance(able.setpoint, UnsetType):
+        for field in ("consume_max_w", "produce_max_w"):
+            most: float | UnsetType = getattr(rating, field)
+            if not isinstance(most, UnsetType) and getattr(able.setpoint, field) > most:
+                raise ConfigError(
+                    f"element {one.id} setpoint.{field}",
+                    found=getattr(able.setpoint, field),
+                    allowed=f"at most rating.{field}, {most}",
+                )
+    has_tie = not isinstance(able.isolate, UnsetType)
+    if (one.kind == "tie") != has_tie:
+        raise ConfigError(
+            f"element {one.id} kind",
+            found=f"{one.kind} {'with' if has_tie else 'without'} isolate",
+            allowed="a tie has isolate, and nothing else has",
+        )
+    if has_tie and not isinstance(able.switch, UnsetType):
+        raise ConfigError(
+            f"element {one.id} switch",
+            found="a tie with a switch",
+            allowed="isolate alone: no lease may close a tie",
+        )
+
+
+def _at_connection_point(one: Element) -> bool:
+    measure = one.capabilities.ac_measure
+    return not isinstance(measure, UnsetType) and measure.connection_point is True

@@ -1,0 +1,84 @@
+"""What a maker writes: small protocols between a thing and the module around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from ores.model import Element, ElementSettings, ElementState
+from ores.module.effective import Effective
+
+
+class Clipped(msgspec.Struct, frozen=True):
+    """The device does less than it was told.
+
+    Attributes:
+        limited_by: Why, such as `temperature`.
+        power_w: The set-point that holds instead, positive into the element.
+    """
+
+    limited_by: str
+    power_w: float | None = None
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The device does not do it.
+
+    Attributes:
+        detail: Why, for a person.
+        code: From the registry of errors.
+    """
+
+    detail: str
+    code: str = "device_refused"
+
+
+Answer = Clipped | Refused | None
+"""Of a device to what it was told; None: it does it."""
+
+
+class Device(Protocol):
+    """A thing that is read. Calls return at once: what takes long, a driver reads beforehand, in a task."""
+
+    @property
+    def elements(self) -> Sequence[Element]:
+        """Its parts; they do not change while the module runs."""
+        ...
+
+    def read(self, element: str) -> ElementState:
+        """What is measured at one element now; None for what is unknown, never 0.
+
+        `limit` and `setpoint` of the reading are what the device allows itself now, with the reason in
+        `limited_by`; the module adds what rating, lease and failsafe allow. An exception makes this element
+        unknown, with a fault; the others are read on.
+        """
+        ...
+
+
+@runtime_checkable
+class Commandable(Protocol):
+    """A device that does what it is told: required of one with limits, set-points, switches or modes."""
+
+    def apply(self, element: str, command: Effective) -> Answer:
+        """Do this from now on. Called when what has to be done changes, and again after an exception."""
+        ...
+
+
+@runtime_checkable
+class TakesRequests(Protocol):
+    """A device that takes requests, such as a tie (`open`, `permit_close`)."""
+
+    def request(self, element: str, request: str) -> Refused | None:
+        """Do this once, if the interlocks allow; None when it is accepted."""
+        ...
+
+
+@runtime_checkable
+class TakesSettings(Protocol):
+    """A device that wants to know its settings."""
+
+    def configure(self, element: str, settings: ElementSettings) -> Refused | None:
+        """Take these settings, at the start and when they change; None when they are accepted."""
+        ...

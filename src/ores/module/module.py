@@ -1,0 +1,396 @@
+"""A device as an ORES module: periods, streams, and what holds when nobody speaks.
+
+The module is an `Endpoint`; it knows no transport. Everything happens on one thread: a period begins by
+reading every element, asks the policy, tells the devices what has changed, and sends one state to all who
+listen. A lease is acted on in the call that brings it. One timer per period, and one for the end of the lease
+at its exact time.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.link import codec
+from ores.link.clock import Clock, Handle
+from ores.link.endpoint import Peer, Reply
+from ores.link.errors import ConfigError, Forbidden, InvalidMessage
+from ores.model import (
+    ElementCommand,
+    ElementState,
+    Energy,
+    FromModule,
+    Lease,
+    LeaseInForce,
+    LeaseResult,
+    State,
+    ToModule,
+)
+from ores.module import problems
+from ores.module.control import Control
+from ores.module.counters import EnergyCounters
+from ores.module.description import About, check_elements, description_pages
+from ores.module.device import Commandable, Device
+from ores.module.leases import LeaseBook, in_force
+from ores.module.part import Part
+from ores.module.policy import PolicyFunction, free, idle
+from ores.module.reading import power_w
+from ores.module.resources import Resources
+from ores.module.store import MemoryStore, Saved, Store
+
+MESSAGE_MAX_BYTES: Final = 4096
+PUSH_MIN_S: Final = 0.1
+"""Shortest time between two states, however lively the device."""
+SAVE_COUNTERS_S: Final = 900.0
+"""Flash wears out: 100 writes a day are harmless for decades."""
+
+STORE_LOST: Final = "store_lost"
+STORE_FAILED: Final = "store_failed"
+
+
+class Module:
+    """One module.
+
+    Args:
+        device: What is read and told what to do.
+        about: For its description.
+        module_id: Derived from its key (`Identity.id`).
+        clock: Process time.
+        policies: What it can do on its own, by kind; the first is followed until another is chosen. `idle`
+            and `free` when none are given.
+        defaults: What switches and modes do where no policy says otherwise: closed, and the mode `normal` or
+            the first declared.
+        store: Where failsafe limits, policy, settings and counters are kept.
+        report_period_s: Between two states.
+        notable_w: A change of power that is worth telling at once; see `changed`.
+        utc: Wall time for stamps and schedules; None while it is not synchronised.
+        boot_id: 8 to 32 hex digits; drawn at random when not given.
+
+    Raises:
+        ConfigError: The description or a setting makes no sense; says which.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        about: About,
+        *,
+        module_id: str,
+        clock: Clock,
+        policies: Mapping[str, PolicyFunction] | None = None,
+        defaults: Mapping[str, ElementCommand] | None = None,
+        store: Store | None = None,
+        report_period_s: float = 1.0,
+        notable_w: float = 50.0,
+        utc: Callable[[], datetime | None] | None = None,
+        boot_id: str | None = None,
+    ) -> None:
+        elements = list(device.elements)
+        check_elements(elements)
+        offered = dict(policies or {"idle": idle(elements), "free": free})
+        self.pages: Final = description_pages(
+            about, module_id, elements, report_period_s=report_period_s, policies=list(offered)
+        )
+        self.device: Final = device
+        self.parts: Final = [Part(element, device) for element in elements]
+        if not isinstance(device, Commandable) and any(part.rules.commandable for part in self.parts):
+            raise ConfigError("device", found="no `apply`", allowed="one: its description promises commands")
+        self._clock: Final = clock
+        self._store: Final = MemoryStore() if store is None else store
+        self._utc: Final = clock.utc if utc is None else utc
+        self._period_s: Final = report_period_s
+        self._notable_w: Final = notable_w
+        self._boot_id: Final = secrets.token_hex(8) if boot_id is None else boot_id
+        self._booted_s = clock.now()
+        self.saved: Saved = self._store.load()
+        book = LeaseBook(self._boot_id, self.saved.controller, self.saved.epoch)
+        self.control: Final = Control(self.parts, book, offered, defaults or {})
+        self._counters: Final = EnergyCounters(
+            [part.element.id for part in self.parts if part.element.capabilities.energy is not UNSET],
+            self.saved.counters_wh,
+            # counters that were not stopped in order may be behind what has been reported
+            self.saved.counter_epoch + (0 if self.saved.clean else 1),
+        )
+        self._saved_at_s = self._booted_s
+        self._resources: Final = Resources(self)
+        self._streams: list[_ModuleStream] = []
+        self._energies: dict[str, Energy] = {}
+        self._sent_s = float("-inf")
+        self._sent: list[_Sent] = []
+        self._next_s = 0.0
+        self._timers: dict[str, Handle] = {}
+        self._lease_timer_s = float("inf")
+
+    def start(self) -> None:
+        """Boot: failsafe limits and policy hold from here on, and a state is sent each period."""
+        self._take_over(self.saved)
+        self.keep(
+            msgspec.structs.replace(self.saved, clean=False, counter_epoch=self._counters.counter_epoch)
+        )
+        self._next_s = self._clock.now()
+        self._tick()
+
+    def stop(self) -> None:
+        """End in order: timers stop, and the counters are kept exactly."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh(), clean=True))
+
+    def changed(self) -> None:
+        """The device has news: read it now, and tell at once what is notable, at most ten times a second."""
+        wait_s = self._sent_s + PUSH_MIN_S - self._clock.now()
+        if wait_s > 0:
+            if "look" not in self._timers:
+                self._timers["look"] = self._clock.call_at(self._clock.now() + wait_s, self._look)
+            return
+        self._look()
+
+    def request(self, peer: Peer, method: str, path: str, body: bytes) -> Reply:
+        """Answer a resource below `/ores/v1`."""
+        return self._resources.answer(peer, method, path, body)
+
+    def open_stream(self, peer: Peer, send: Callable[[bytes], None]) -> _ModuleStream:
+        """Begin a stream with the state of now.
+
+        Raises:
+            Forbidden: A stranger asks.
+        """
+        if peer.role not in {"controller", "observer"}:
+            raise Forbidden(f"a {peer.role} may not open the stream: pair first")
+        stream = _ModuleStream(self, peer, send)
+        self._streams.append(stream)
+        send(self.state_frame())
+        return stream
+
+    def forget(self, stream: _ModuleStream) -> None:
+        """A stream has closed."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+
+    def take_lease(self, peer: Peer, lease: Lease) -> LeaseResult:
+        """Act on a lease of the controller; the answer says what became of it."""
+        now_s = self._clock.now()
+        self._expire_due(now_s)  # a lease may come in the very moment in which the one before ends
+        result = self.control.take(
+            peer.id,
+            lease,
+            now_s=now_s,
+            uptime_ms=self._uptime_ms(now_s),
+            before_new_epoch=self._keep_epoch,
+        )
+        if result.code is UNSET:
+            self._watch_lease()
+        return result
+
+    def state(self) -> State:
+        """What the module measures and does now, of the last reading."""
+        now_s = self._clock.now()
+        book = self.control.book
+        lease: LeaseInForce | UnsetType = UNSET
+        if in_force(book, now_s):
+            lease = LeaseInForce(epoch=book.epoch, seq=book.seq, expires_in_s=book.expires_at_s - now_s)
+        utc = self._utc()
+        return State(
+            boot_id=self._boot_id,
+            uptime_ms=self._uptime_ms(now_s),
+            control_source="policy" if lease is UNSET else "lease",
+            elements={
+                part.element.id: part.state(self._energies.get(part.element.id)) for part in self.parts
+            },
+            time=UNSET if utc is None else utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            policy=self.control.policy.kind,
+            lease=lease,
+        )
+
+    def state_frame(self) -> bytes:
+        """The state as a frame; every reading in it has been checked when it was read."""
+        return _encoder.encode(FromModule(state=self.state()))
+
+    def push(self) -> None:
+        """Send the state to all who listen."""
+        self._sent_s = self._clock.now()
+        self._sent = [(part.reading, tuple(part.faults)) for part in self.parts]
+        if self._streams:
+            frame = self.state_frame()
+            for stream in tuple(self._streams):
+                stream.send(frame)
+
+    def redecide(self) -> None:
+        """Something persistent has changed: act on it, and tell."""
+        self.control.decide(self._utc())
+        self.push()
+
+    def keep(self, saved: Saved) -> bool:
+        """Keep this in the store; a store that does not take it is a fault, and the module lives on.
+
+        Returns:
+            Whether it is safe.
+        """
+        try:
+            self._store.save(saved)
+        except ConfigError as error:
+            self.parts[0].raise_fault(STORE_FAILED, error.detail)
+            return False
+        self.parts[0].clear_fault(STORE_FAILED)
+        self.saved = saved
+        return True
+
+    def keep_and_use(self, saved: Saved) -> None:
+        """Keep failsafe limits, policy and settings, and only then act on them.
+
+        Raises:
+            Refusal: They cannot be kept; what was there before still holds.
+        """
+        if not self.keep(saved):
+            detail = self.parts[0].faults[STORE_FAILED]
+            raise problems.Refusal("storage_failed", f"nothing has been changed: {detail}")
+        self._take_over(saved)
+        self.redecide()
+
+    def _take_over(self, saved: Saved) -> None:
+        self.control.set_failsafe(saved.failsafe, strict=saved.strict)
+        for part in self.parts:
+            if saved.strict:
+                part.raise_fault(
+                    STORE_LOST, "what was kept is lost: all failsafe limits are 0 until they are set"
+                )
+            else:
+                part.clear_fault(STORE_LOST)
+        if saved.policy is not None and saved.policy.kind in self.control.policies:
+            self.control.policy = saved.policy
+        for name, settings in saved.settings.items():
+            if name in self.control.parts and not isinstance(settings.storage, UnsetType):
+                self.control.parts[name].reserve_pct = settings.storage.reserve_pct
+
+    def _keep_epoch(self, controller: str, epoch: int) -> None:
+        self.keep(msgspec.structs.replace(self.saved, controller=controller, epoch=epoch))
+
+    def _tick(self) -> None:
+        now_s = self._clock.now()
+        # a period that was missed is not made up for; the rhythm stays
+        missed = max(0, int((now_s - self._next_s) / self._period_s))
+        self._next_s += (missed + 1) * self._period_s
+        self._timers["tick"] = self._clock.call_at(self._next_s, self._tick)
+        self._cycle(now_s)
+        self.push()
+        if self._counters and now_s - self._saved_at_s >= SAVE_COUNTERS_S:
+            self._saved_at_s = now_s
+            self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh()))
+
+    def _look(self) -> None:
+        self._timers.pop("look", None)
+        self._cycle(self._clock.now())
+        if self._is_notable():
+            self.push()
+
+    def _cycle(self, now_s: float) -> None:
+        self._expire_due(now_s)
+        self.control.read()
+        if self._counters:
+            self._count(now_s)
+        self.control.decide(self._utc())
+
+    def _count(self, now_s: float) -> None:
+        for part in self.parts:
+            name, reading = part.element.id, part.reading
+            if part.element.capabilities.energy is not UNSET and reading.energy is UNSET:
+                self._energies[name] = self._counters.count(name, power_w(reading), now_s)
+
+    def _watch_lease(self) -> None:
+        """See to it that the lease's end is met; a timer that is early enough is left as it is."""
+        ends_s = self.control.book.expires_at_s
+        if ends_s < self._lease_timer_s:
+            if (timer := self._timers.pop("lease", None)) is not None:
+                timer.cancel()
+            self._lease_timer_s = ends_s
+            self._timers["lease"] = self._clock.call_at(ends_s, self._lease_due)
+
+    def _lease_due(self) -> None:
+        self._timers.pop("lease", None)
+        self._lease_timer_s = float("inf")
+        if in_force(self.control.book, self._clock.now()):
+            self._watch_lease()  # it has been renewed
+        elif self._expire_due(self._clock.now()):
+            self.push()
+
+    def _expire_due(self, now_s: float) -> bool:
+        if not self.control.expire(now_s):
+            return False
+        self.control.decide(self._utc())
+        return True
+
+    def _is_notable(self) -> bool:
+        return any(
+            tuple(part.faults) != faults or _is_notable(part.reading, reading, self._notable_w)
+            for part, (reading, faults) in zip(self.parts, self._sent, strict=True)
+        )
+
+    def _uptime_ms(self, now_s: float) -> int:
+        return int((now_s - self._booted_s) * 1000)
+
+
+class _ModuleStream:
+    """One peer that listens, and if it is the controller, commands."""
+
+    def __init__(self, module: Module, peer: Peer, send: Callable[[bytes], None]) -> None:
+        self._module: Final = module
+        self._peer: Final = peer
+        self.send: Final = send
+
+    def receive(self, frame: bytes) -> None:
+        """Take a lease and answer with its result, or with the problem of the frame."""
+        self.send(_encoder.encode(self._answer(frame)))
+
+    def closed(self) -> None:
+        """Nothing comes or goes any more; a lease lives on until its end."""
+        self._module.forget(self)
+
+    def _answer(self, frame: bytes) -> FromModule:
+        if self._peer.role != "controller":
+            return FromModule(
+                problem=problems.make("forbidden", "an observer reads; only the controller commands")
+            )
+        try:
+            message = codec.decode(ToModule, frame, limit_bytes=MESSAGE_MAX_BYTES, unique_keys=True)
+        except InvalidMessage as error:
+            return FromModule(problem=problems.of_invalid(error))
+        return FromModule(result=self._module.take_lease(self._peer, message.lease))
+
+
+_encoder: Final = msgspec.json.Encoder()
+_Sent = tuple[ElementState, tuple[str, ...]]
+"""What was told last of one element: its reading and its faults."""
+
+
+def _is_notable(now: ElementState, sent: ElementState, notable_w: float) -> bool:
+    """Whether a reading is worth telling before its time: power that jumped, or anything that switched."""
+    if now is sent:
+        return False
+    before_w, after_w = power_w(sent), power_w(now)
+    if before_w is None or after_w is None:
+        if before_w is not after_w:
+            return True
+    elif abs(after_w - before_w) > notable_w:
+        return True
+    return (
+        now.switch != sent.switch
+        or now.isolate != sent.isolate
+        or now.fault != sent.fault
+        or now.quality != sent.quality
+        or _connected(now) != _connected(sent)
+        or _mode(now) != _mode(sent)
+    )
+
+
+def _connected(reading: ElementState) -> bool | None:
+    return None if isinstance(reading.ev, UnsetType) else reading.ev.connected
+
+
+def _mode(reading: ElementState) -> str | None:
+    return None if isinstance(reading.mode, UnsetType) else reading.mode.mode

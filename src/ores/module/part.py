@@ -1,0 +1,269 @@
+"""One element of a running module: its last reading, what holds for it, and what its device answered."""
+
+from __future__ import annotations
+
+import logging
+from math import isfinite
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.model import (
+    Element,
+    ElementCommand,
+    ElementState,
+    Energy,
+    Fault,
+    LimitState,
+    Outcome,
+    SetpointState,
+)
+from ores.module import reading as readings
+from ores.module.device import Answer, Clipped, Commandable, Device, Refused
+from ores.module.effective import (
+    FREE,
+    NO_CEILINGS,
+    Ceilings,
+    Effective,
+    Own,
+    Resolved,
+    own_of,
+    refusal,
+    resolve,
+    rules_of,
+)
+
+_log: Final = logging.getLogger("ores.module")
+
+READ_FAILED: Final = "read_failed"
+READ_INVALID: Final = "read_invalid"
+APPLY_FAILED: Final = "apply_failed"
+RESERVE: Final = "reserve"
+
+
+class Part:
+    """What a module knows about one of its elements.
+
+    Args:
+        element: Its description.
+        device: Read, and told what to do.
+    """
+
+    def __init__(self, element: Element, device: Device) -> None:
+        self.element: Final = element
+        self.rules: Final = rules_of(element)
+        self.reading = readings.unknown(element)
+        self.own = FREE
+        self.failsafe = NO_CEILINGS
+        self.leased: ElementCommand | None = None
+        self.wish: ElementCommand | None = None
+        self.answer: Answer = None
+        self.reserve_pct = 0.0
+        self.faults: dict[str, str] = {}
+        self.limit: LimitState | UnsetType = UNSET
+        self.setpoint: SetpointState | UnsetType = UNSET
+        self._device: Final = device
+        self._tell: Final = device.apply if isinstance(device, Commandable) else None
+        able = element.capabilities.storage
+        self.has_reserve: Final = not isinstance(able, UnsetType) and able.reserve_setting is True
+        self._applied: Effective | None = None
+        self._settled = False
+        self.resolved: Resolved = self._resolve()
+
+    def read(self) -> None:
+        """Read the device. Whatever goes wrong there makes this element unknown, and nothing else."""
+        try:
+            reading = self._device.read(self.element.id)
+            if reading == self.reading:
+                return
+            if readings.is_sound(reading):
+                self.clear_fault(READ_INVALID)
+            else:
+                reading = readings.cleaned(reading)
+                self.raise_fault(READ_INVALID, "values that are not finite, or not in their range")
+            self.clear_fault(READ_FAILED)
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
+            self.raise_fault(READ_FAILED, repr(error))
+            reading = readings.unknown(self.element, self.reading)
+        self.reading = reading
+
+    def bind(self, own: Own) -> None:
+        """What the device allows itself from now on."""
+        if own != self.own:
+            self.own = own
+            self._settled = False
+
+    def fall_back_to(self, failsafe: Ceilings) -> None:
+        """Limits for when no lease gives one."""
+        self.failsafe = failsafe
+        self._settled = False
+
+    def lease(self, command: ElementCommand | None) -> None:
+        """What the lease in force asks, after `vet`; None without one."""
+        if command != self.leased:
+            self.leased = command
+            self._settled = False
+
+    def want(self, command: ElementCommand) -> None:
+        """What the policy asks."""
+        if command is not self.wish and command != self.wish:
+            self.wish = command
+            self._settled = False
+
+    def settle(self) -> None:
+        """Work out what holds now, and tell the device where that has changed."""
+        if self._settled:
+            return
+        self.resolved = self._resolve()
+        if self.rules.commandable and self.resolved.effective != self._applied:
+            self._apply(self.resolved.effective)
+        else:
+            self._settled = True
+        self._report()
+
+    def outcome_limit(self, asked: ElementCommand) -> Outcome | None:
+        """How the limits that a lease asked for ended; None when they hold as asked."""
+        limit = asked.limit
+        if isinstance(limit, UnsetType):
+            return None
+        rating = self.rules.rating
+        consume = _beyond(limit.consume_max_w, rating.consume_max_w)
+        produce = _beyond(limit.produce_max_w, rating.produce_max_w)
+        current = _beyond(limit.current_max_a, rating.current_max_a)
+        if consume is UNSET and produce is UNSET and current is UNSET:
+            return None
+        return Outcome(
+            result="clipped",
+            limited_by="rating",
+            consume_max_w=consume,
+            produce_max_w=produce,
+            current_max_a=current,
+        )
+
+    def outcome_setpoint(self, asked: ElementCommand) -> Outcome | None:
+        """How the set-point that a lease asked for ended; None when it holds as asked."""
+        if isinstance(asked.setpoint, UnsetType):
+            return None
+        by, power_w = self.resolved.setpoint_by, self.resolved.effective.power_w
+        if isinstance(self.answer, Clipped):
+            by, power_w = self.answer.limited_by, self.answer.power_w
+        if not by:
+            return None
+        return Outcome(result="clipped", limited_by=by, power_w=UNSET if power_w is None else power_w)
+
+    def outcome_device(self) -> Outcome | None:
+        """The device's own refusal; None when it did as it was told."""
+        if APPLY_FAILED in self.faults:
+            return refusal("device_failed", f"{self.element.id}: {self.faults[APPLY_FAILED]}")
+        if isinstance(self.answer, Refused):
+            return refusal(self.answer.code, self.answer.detail)
+        return None
+
+    def state(self, counted: Energy | None) -> ElementState:
+        """The last reading, with what holds now.
+
+        Args:
+            counted: By the module, for a device that counts no energy itself.
+        """
+        reading, storage = self.reading, self.reading.storage
+        if self.has_reserve and not isinstance(storage, UnsetType) and storage.reserve_pct is UNSET:
+            storage = msgspec.structs.replace(storage, reserve_pct=self.reserve_pct)
+        return ElementState(
+            ac_measure=reading.ac_measure,
+            dc_measure=reading.dc_measure,
+            energy=reading.energy if counted is None else counted,
+            limit=self.limit,
+            setpoint=self.setpoint,
+            produce=reading.produce,
+            storage=storage,
+            switch=reading.switch,
+            isolate=reading.isolate,
+            form_grid=reading.form_grid,
+            mode=reading.mode,
+            thermal=reading.thermal,
+            ev=reading.ev,
+            fault=self.fault(),
+            quality=reading.quality,
+        )
+
+    def fault(self) -> Fault | UnsetType:
+        """The device's own faults, and those of driving it; absent when there are none."""
+        own = self.reading.fault
+        if not self.faults:
+            return own
+        codes = [] if isinstance(own, UnsetType) else own.codes
+        latched = UNSET if isinstance(own, UnsetType) else own.latched
+        return Fault(
+            codes=[*codes, *(code for code in self.faults if code not in codes)][:16], latched=latched
+        )
+
+    def raise_fault(self, code: str, detail: str) -> None:
+        """A fault is active; logged once."""
+        if code not in self.faults:
+            _log.warning("%s: %s: %s", self.element.id, code, detail)
+        self.faults[code] = detail
+
+    def clear_fault(self, code: str) -> None:
+        """A fault is over."""
+        if self.faults.pop(code, None) is not None:
+            _log.info("%s: %s is over", self.element.id, code)
+
+    def keep_reserve(self, *, islanded: bool) -> None:
+        """Take over what the device allows itself; above the reserve alone may a store be emptied.
+
+        An unknown state of charge may be below it. On an island the reserve is there to be used.
+        """
+        own = own_of(self.reading)
+        storage = self.reading.storage
+        if self.reserve_pct > 0 and not islanded and not isinstance(storage, UnsetType):
+            soc_pct = storage.soc_pct
+            if soc_pct is None or soc_pct <= self.reserve_pct:
+                ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
+                own = Own(ceilings, own.range, RESERVE)
+        self.bind(own)
+
+    def _resolve(self) -> Resolved:
+        return resolve(self.rules, failsafe=self.failsafe, leased=self.leased, wish=self.wish, own=self.own)
+
+    def _apply(self, effective: Effective) -> None:
+        if self._tell is None:
+            return  # a module refuses such a device when it is made
+        try:
+            self.answer = self._tell(self.element.id, effective)
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
+            self.answer = None
+            self.raise_fault(APPLY_FAILED, repr(error))
+            return  # not settled: the next period tries again
+        self.clear_fault(APPLY_FAILED)
+        self._applied = effective
+        self._settled = True
+
+    def _report(self) -> None:
+        effective, own, able = self.resolved.effective, self.own, self.rules.setpoint
+        if self.rules.limit is not None:
+            self.limit = LimitState(
+                consume_max_w=_or_unset(effective.consume_max_w),
+                produce_max_w=_or_unset(effective.produce_max_w),
+                current_max_a=_or_unset(effective.current_max_a),
+                limited_by=self.resolved.limited_by,
+            )
+        if able is not None:
+            power_w = effective.power_w
+            if isinstance(self.answer, Clipped):
+                power_w = self.answer.power_w
+            elif isinstance(self.answer, Refused) or APPLY_FAILED in self.faults:
+                power_w = None
+            self.setpoint = SetpointState(
+                power_w=power_w,
+                consume_max_w=min(effective.consume_max_w, able.consume_max_w, own.range.consume_max_w),
+                produce_max_w=min(effective.produce_max_w, able.produce_max_w, own.range.produce_max_w),
+            )
+
+
+def _or_unset(limit: float) -> float | UnsetType:
+    return limit if isfinite(limit) else UNSET
+
+
+def _beyond(asked: float | UnsetType, most: float) -> float | UnsetType:
+    return most if not isinstance(asked, UnsetType) and asked > most else UNSET

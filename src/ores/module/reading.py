@@ -1,0 +1,115 @@
+"""Readings of a driver, made safe: what is unsound becomes unknown, never 0, and hurts nobody else."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.link import codec
+from ores.link.errors import InvalidMessage
+from ores.model import (
+    AcMeasure,
+    DcMeasure,
+    Element,
+    ElementState,
+    Energy,
+    Ev,
+    FormGrid,
+    Isolate,
+    Mode,
+    Produce,
+    Storage,
+    Switch,
+    Thermal,
+)
+
+_PLACE: Final = re.compile(r" - at `(?:key in `)?\$\.?([a-z_.]*)")
+_TRIES_MAX: Final = 64
+"""More values than one element has."""
+
+
+def is_sound(reading: ElementState) -> bool:
+    """Whether the schema allows all of a reading: finite numbers in their ranges, of the declared types."""
+    try:
+        codec.encode(reading)
+    except InvalidMessage:
+        return False
+    return True
+
+
+def cleaned(reading: ElementState) -> ElementState:
+    """The reading with every unsound value unknown, and marked `bad`; an unsound capability goes as a whole.
+
+    Raises:
+        TypeError: It holds something that no message can carry.
+    """
+    tree = _finite(msgspec.to_builtins(reading))
+    if not isinstance(tree, dict):
+        raise TypeError(f"a reading is an ElementState, not {type(reading).__name__}")
+    tree["quality"] = "bad"
+    for _ in range(_TRIES_MAX):
+        try:
+            return msgspec.convert(tree, ElementState)
+        except msgspec.ValidationError as error:
+            place = _PLACE.search(str(error))
+            _forget(tree, place[1].split(".") if place else [])
+    return ElementState(quality="bad")
+
+
+def unknown(element: Element, before: ElementState | None = None) -> ElementState:
+    """The reading of an element that cannot be read: everything that it declares is there, and unknown.
+
+    Args:
+        element: Its description.
+        before: The last reading; its energy counters have not begun anew.
+    """
+    able = element.capabilities
+    counters = None if before is None or isinstance(before.energy, UnsetType) else before.energy
+    epoch = 0 if counters is None else counters.counter_epoch
+    return ElementState(
+        ac_measure=UNSET if able.ac_measure is UNSET else AcMeasure(power_w=None),
+        dc_measure=UNSET if able.dc_measure is UNSET else DcMeasure(power_w=None),
+        energy=UNSET
+        if able.energy is UNSET
+        else Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=epoch),
+        produce=UNSET if able.produce is UNSET else Produce(available_w=None),
+        storage=UNSET if able.storage is UNSET else Storage(soc_pct=None),
+        switch=UNSET if able.switch is UNSET else Switch(closed=None),
+        isolate=UNSET if able.isolate is UNSET else Isolate(closed=None, grid_ok=None),
+        form_grid=UNSET if able.form_grid is UNSET else FormGrid(forming=None),
+        mode=UNSET if able.mode is UNSET else Mode(mode=None),
+        thermal=UNSET if able.thermal is UNSET else Thermal(temperature_c=None),
+        ev=UNSET if able.ev is UNSET else Ev(connected=None),
+        quality="bad",
+    )
+
+
+def power_w(reading: ElementState) -> float | None:
+    """Power at an element, AC before DC, positive into it; None where it is unknown."""
+    if not isinstance(reading.ac_measure, UnsetType):
+        return reading.ac_measure.power_w
+    if not isinstance(reading.dc_measure, UnsetType):
+        return reading.dc_measure.power_w
+    return None
+
+
+def _finite(tree: object) -> object:
+    if isinstance(tree, float):
+        return tree if math.isfinite(tree) else None
+    if isinstance(tree, dict):
+        return {key: _finite(value) for key, value in tree.items()}
+    return tree
+
+
+def _forget(tree: dict[str, object], path: list[str]) -> None:
+    """Make the value at a path unknown; where that is not allowed either, leave out its capability."""
+    capability, *inside = [step for step in path if step] or [next(iter(tree))]
+    node = tree.get(capability)
+    if len(inside) == 1 and isinstance(node, dict) and node.get(inside[0]) is not None:
+        node[inside[0]] = None
+    else:
+        tree.pop(capability, None)

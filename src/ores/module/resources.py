@@ -1,0 +1,234 @@
+"""The module's resources: what may be read, set and asked for, and by whom."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ores.link import codec
+from ores.link.endpoint import Peer, Reply
+from ores.link.errors import InvalidMessage
+from ores.model import (
+    ElementSettings,
+    Failsafe,
+    Lease,
+    Limits,
+    Policy,
+    Request,
+    RequestResult,
+    Settings,
+    StorageSettings,
+)
+from ores.module import problems
+from ores.module.control import strictest
+from ores.module.device import TakesRequests, TakesSettings
+from ores.module.effective import Ceilings
+from ores.module.part import Part
+from ores.module.problems import Refusal
+
+if TYPE_CHECKING:
+    from ores.module.module import Module
+
+T = TypeVar("T")
+
+BODY_MAX_BYTES: Final = 4096
+_PAGE: Final = re.compile(r"page=([0-9]{1,3})")
+_Handler = Callable[[Peer, bytes], object]
+
+
+class Resources:
+    """Routes of one module; each answers with a message that its schema allows."""
+
+    def __init__(self, module: Module) -> None:
+        self._module: Final = module
+        self._routes: Final[dict[str, dict[str, _Handler]]] = {
+            "/state": {"GET": self._get_state},
+            "/lease": {"PUT": self._put_lease},
+            "/failsafe": {"GET": self._get_failsafe, "PUT": self._put_failsafe},
+            "/policy": {"GET": self._get_policy, "PUT": self._put_policy},
+            "/settings": {"GET": self._get_settings, "PUT": self._put_settings},
+            "/requests": {"POST": self._post_request},
+            "/faults": {"GET": self._get_faults},
+        }
+
+    def answer(self, peer: Peer, method: str, path: str, body: bytes) -> Reply:
+        """Answer one request; whatever the peer does wrong is answered by a problem."""
+        try:
+            where, _, query = path.partition("?")
+            if where == "/description":
+                return Reply(200, self._description(peer, method, query))
+            handler = self._handler(peer, method, where)
+            return Reply(200, msgspec.json.encode(handler(peer, body)))
+        except Refusal as refusal:
+            return problems.reply(refusal.problem)
+        except InvalidMessage as error:
+            return problems.reply(problems.of_invalid(error))
+
+    def _handler(self, peer: Peer, method: str, where: str) -> _Handler:
+        methods = self._routes.get(where)
+        if methods is None:
+            known = ", ".join(["/description", *self._routes])
+            raise Refusal("not_found", f"there is no {where[:64]}; known are {known}")
+        if peer.role not in {"controller", "observer"}:
+            raise Refusal("forbidden", "only paired peers may ask for this: pair first")
+        handler = methods.get(method)
+        if handler is None:
+            raise Refusal("method_not_allowed", f"{where} knows {', '.join(methods)}", found=method)
+        if method != "GET" and peer.role != "controller":
+            raise Refusal("forbidden", "an observer reads; only the controller commands")
+        return handler
+
+    def _description(self, peer: Peer, method: str, query: str) -> bytes:
+        """A page; strangers get the first, to know whom they could pair with."""
+        if method != "GET":
+            raise Refusal("method_not_allowed", "/description knows GET", found=method)
+        pages = self._module.pages
+        found = _PAGE.fullmatch(query) if query else None
+        page = int(found[1]) if found else 0
+        if (query and not found) or page >= len(pages):
+            raise Refusal("not_found", f"pages are 0 to {len(pages) - 1}", found=query)
+        if page > 0 and peer.role == "stranger":
+            raise Refusal("forbidden", "a stranger may read the first page: pair first")
+        return pages[page]
+
+    def _get_state(self, _peer: Peer, _body: bytes) -> object:
+        return self._module.state()
+
+    def _put_lease(self, peer: Peer, body: bytes) -> object:
+        return self._module.take_lease(peer, _command(Lease, body))
+
+    def _get_failsafe(self, _peer: Peer, _body: bytes) -> object:
+        saved = self._module.saved
+        if not saved.strict:
+            return Failsafe(elements=saved.failsafe)
+        limits = {
+            part.element.id: _limits(strictest(part)) for part in self._module.parts if part.rules.limit
+        }
+        return Failsafe(elements=limits)
+
+    def _put_failsafe(self, _peer: Peer, body: bytes) -> object:
+        failsafe = _command(Failsafe, body)
+        for name, limits in failsafe.elements.items():
+            _check_failsafe(self._part(name), limits)
+        self._module.keep_and_use(
+            msgspec.structs.replace(self._module.saved, failsafe=failsafe.elements, strict=False)
+        )
+        return failsafe
+
+    def _get_policy(self, _peer: Peer, _body: bytes) -> object:
+        return self._module.control.policy
+
+    def _put_policy(self, _peer: Peer, body: bytes) -> object:
+        policy = _command(Policy, body)
+        offered = self._module.control.policies
+        if policy.kind not in offered:
+            raise Refusal(
+                "unknown_policy", f"offered are {', '.join(offered)}", field="$.kind", found=policy.kind
+            )
+        self._module.keep_and_use(msgspec.structs.replace(self._module.saved, policy=policy))
+        return policy
+
+    def _get_settings(self, _peer: Peer, _body: bytes) -> object:
+        return Settings(
+            elements={
+                part.element.id: ElementSettings(storage=StorageSettings(reserve_pct=part.reserve_pct))
+                for part in self._module.parts
+                if part.has_reserve
+            }
+        )
+
+    def _put_settings(self, peer: Peer, body: bytes) -> object:
+        asked = _command(Settings, body).elements
+        for name, settings in asked.items():
+            self._check_settings(self._part(name), settings)
+        saved = self._module.saved
+        # a PUT changes what it names
+        self._module.keep_and_use(msgspec.structs.replace(saved, settings={**saved.settings, **asked}))
+        return self._get_settings(peer, body)
+
+    def _post_request(self, _peer: Peer, body: bytes) -> object:
+        request = _command(Request, body)
+        part = self._part(request.element)
+        device = self._module.device
+        known = _requests_of(part)
+        if request.request not in known or not isinstance(device, TakesRequests):
+            offered = ", ".join(known) if known and isinstance(device, TakesRequests) else "none"
+            return RequestResult(
+                result="refused",
+                code="unknown_request",
+                detail=f"{request.element} takes no request {request.request}; known: {offered}",
+            )
+        try:
+            refused = device.request(request.element, request.request)
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; nobody else pays
+            return RequestResult(result="refused", code="device_failed", detail=repr(error)[:512])
+        self._module.changed()
+        if refused is None:
+            return RequestResult(result="accepted")
+        return RequestResult(result="refused", code=refused.code, detail=refused.detail[:512])
+
+    def _get_faults(self, _peer: Peer, _body: bytes) -> object:
+        faults = {part.element.id: part.fault() for part in self._module.parts}
+        return {"elements": {name: fault for name, fault in faults.items() if fault is not UNSET}}
+
+    def _part(self, name: str) -> Part:
+        part = self._module.control.parts.get(name)
+        if part is None:
+            known = ", ".join(self._module.control.parts)
+            raise Refusal("unknown_element", f"elements are {known}", field=f"$.elements.{name}", found=name)
+        return part
+
+    def _check_settings(self, part: Part, settings: ElementSettings) -> None:
+        name = part.element.id
+        if isinstance(settings.storage, UnsetType):
+            return
+        if not part.has_reserve:
+            raise Refusal(
+                "unknown_capability", f"{name} takes no reserve", field=f"$.elements.{name}.storage"
+            )
+        if isinstance(self._module.device, TakesSettings):
+            refused = self._module.device.configure(name, settings)
+            if refused is not None:
+                raise Refusal("setting_refused", refused.detail, field=f"$.elements.{name}.storage")
+
+
+def _command(type_: type[T], body: bytes) -> T:
+    return codec.decode(type_, body, limit_bytes=BODY_MAX_BYTES, unique_keys=True)
+
+
+def _check_failsafe(part: Part, limits: Limits) -> None:
+    name, able, rating = part.element.id, part.rules.limit, part.rules.rating
+    for field, can, most in (
+        ("consume_max_w", able and able.consume, rating.consume_max_w),
+        ("produce_max_w", able and able.produce, rating.produce_max_w),
+        ("current_max_a", able and able.current, rating.current_max_a),
+    ):
+        value: float | UnsetType = getattr(limits, field)
+        if isinstance(value, UnsetType):
+            continue
+        where = f"$.elements.{name}.{field}"
+        if can is not True:
+            raise Refusal("unknown_capability", f"{name} declares no limit for {field}", field=where)
+        if value > most:
+            detail = f"{name} is rated {most}; leave {field} out to be bound by the rating alone"
+            raise Refusal("out_of_range", detail, field=where, found=str(value))
+
+
+def _requests_of(part: Part) -> list[str]:
+    """What may be asked for; that a tie closes may only be permitted, never ordered."""
+    able = part.element.capabilities
+    known = [] if able.isolate is UNSET else ["open", "permit_close"]
+    return known if able.form_grid is UNSET else [*known, "black_start"]
+
+
+def _limits(ceilings: Ceilings) -> Limits:
+    finite = {
+        field: value
+        for field in Limits.__struct_fields__
+        if (value := getattr(ceilings, field)) != float("inf")
+    }
+    return Limits(**finite)
