@@ -277,6 +277,7 @@ def test_a_module_with_endless_new_names_harms_only_itself(path: Path) -> None:
     history.record("many", START_S, names, [float(k) for k in range(2000)])
     history.record("few", START_S, (POWER,), (1.0,))
     assert history.flush()
+    history.maintain(START_S)
     assert history.rows("few", [POWER], START_S, START_S + 1).columns[POWER] == [1.0]
     assert history.rows("many", ["e1.power_w"], START_S, START_S + 1).columns["e1.power_w"] == [1.0]
     assert {notice.code for notice in notices} == {"history_series_refused"}
@@ -294,6 +295,7 @@ def test_a_module_with_endless_new_names_harms_only_itself(path: Path) -> None:
         (START_S, ("\ud800",), (1.0,), "name"),
         (START_S, (POWER,), ("much",), POWER),
         (START_S, (POWER,), (10**400,), POWER),
+        (START_S, (POWER, "b.power_w"), (1.0, "2"), "b.power_w"),
     ],
 )
 def test_what_no_history_can_hold_is_refused_at_once(

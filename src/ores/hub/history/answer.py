@@ -15,7 +15,7 @@ from ores.hub.history import read
 from ores.hub.history.pack import Column
 from ores.hub.history.pending import Event, Pending
 from ores.hub.history.read import Module
-from ores.hub.history.rollup import Buckets, deltas, is_counter, level_for, step_for
+from ores.hub.history.rollup import HOUR_S, Buckets, deltas, is_counter, level_for, step_for
 from ores.hub.history.store import DAY_MS, HOUR_MS
 
 _MAX_POINTS = 100_000
@@ -120,9 +120,9 @@ def answer_series(db: sqlite3.Connection | None, pending: Pending, question: Que
     for module_id, module in modules.items():
         names = sorted({name for of, name in question.series if of == module_id})
         # One hour before is read too: the first bucket's delta starts at the last sample before it.
-        wider = [max(edges_ms[0] - HOUR_MS, 0), *edges_ms] if edges_ms[0] else edges_ms
-        if not any(map(is_counter, names)):
-            wider = edges_ms
+        wider = edges_ms
+        if any(map(is_counter, names)) and edges_ms[0] >= HOUR_MS:
+            wider = [*range(edges_ms[0] - HOUR_MS, edges_ms[0], (level_s or HOUR_S) * 1000), *edges_ms]
         for name, buckets in zip(names, read.read_buckets(module, names, wider, level_s), strict=True):
             found[module_id, name] = _spread(module_id, name, buckets, edges_ms)
     return Answer([edge / 1000 for edge in edges_ms], level_s, [found[key] for key in question.series])

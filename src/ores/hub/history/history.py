@@ -19,7 +19,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from math import isfinite
+from math import hypot, isfinite
 from pathlib import Path
 from typing import cast
 
@@ -39,7 +39,7 @@ from ores.hub.history.answer import (
     answer_series,
 )
 from ores.hub.history.pack import DamagedBlock
-from ores.hub.history.pending import Event, Pending
+from ores.hub.history.pending import Event, Pending, Row
 from ores.hub.history.seal import Retention
 from ores.hub.history.store import MAX_SERIES_PER_MODULE, Store
 from ores.link.errors import Unavailable
@@ -47,6 +47,9 @@ from ores.link.errors import Unavailable
 __all__ = ["Answer", "Event", "EventPage", "Health", "History", "Notice", "Retention", "Rows", "Series"]
 
 _LARGEST = 1e15  # beyond any quantity in a home, and every integer below fits both SQLite and a double
+_JOURNALED_COMMITS = 60
+_JOURNALED_AT_ONCE = 5_000  # values in one commit
+_JOURNALED_VALUES = 100_000
 _LATEST_S = 253402300800.0  # the year 10000
 
 
@@ -110,11 +113,15 @@ class History:
         self._on_notice = on_notice
         self._pending = Pending()
         self._in_flight = Pending()
+        self._journaled = Pending()
+        self._commits = 0
+        self._unsynced = False
         self._pending_lock = threading.Lock()
         self._writer_lock = threading.Lock()
         self._reader_lock = threading.Lock()
         self._layouts: dict[str, tuple[str, ...]] = {}
         self._next_event = 1
+        self._numbered = False
         self._store: Store | None = None
         self._reader: sqlite3.Connection | None = None
         self._steps: Iterator[None] | None = None
@@ -156,7 +163,7 @@ class History:
             return
         if not _is_plain(values):
             values = [_clean(name, value) for name, value in zip(layout, values, strict=True)]
-        row = (round(t_utc_s * 1000), *values)
+        row: Row = (round(t_utc_s * 1000), *values)
         with self._pending_lock:
             self._pending.add(module_id, layout, row)
             if self._pending.values > self._max_values:
@@ -212,6 +219,8 @@ class History:
             if self._store is None or (self._steps is None and hour == self._maintained_hour):
                 return False
             if self._steps is None:
+                if not self._flush(durable=False, into_tables=True):
+                    return False
                 self._steps = seal.steps(self._store, self._retention, round(now_utc_s * 1000))
                 self._maintained_hour = hour
             more = self._try(self._step)
@@ -222,7 +231,7 @@ class History:
     def close(self) -> None:
         """Commit what is pending, if the file lets it, and close."""
         with self._writer_lock:
-            self._flush(durable=True)
+            self._flush(durable=True, into_tables=True)
             # The reader first: only the last to close empties the log, and a reader may not.
             with self._reader_lock:
                 self._close_reader()
@@ -366,43 +375,62 @@ class History:
         self._dropped_events += events
 
     def _snapshot(self) -> Pending:
-        """What is not (or not known to be) in the file, to be read without a lock."""
+        """A copy of what is not, or not known to be, in the tables, to be read without a lock."""
         copy = Pending()
         with self._pending_lock:
-            for part in (self._in_flight, self._pending):
-                for module_id, chunks in part.chunks.items():
-                    copy.chunks.setdefault(module_id, []).extend(
-                        msgspec.structs.replace(chunk, rows=chunk.rows.copy()) for chunk in chunks
-                    )
-                copy.events.extend(part.events)
+            for part in (self._journaled, self._in_flight, self._pending):
+                copy.extend(part)
         return copy
 
-    def _flush(self, *, durable: bool) -> bool:
+    def _flush(self, *, durable: bool, into_tables: bool = False) -> bool:
         if self._store is None and not self._try(self._open_store):
             with self._pending_lock:
                 self._shrink()
             return False
         with self._pending_lock:
             self._in_flight, self._pending = self._pending, Pending()
-        if not self._in_flight and not durable:
+            into_tables = into_tables or self._tables_are_due()
+            everything = Pending()
+            if into_tables:
+                everything.extend(self._journaled)
+            everything.extend(self._in_flight)
+        if not everything and not (durable and self._unsynced):
             return True
-        written = self._try(lambda: self._write(durable=durable))
+        written = self._try(lambda: self._write(everything, durable=durable, into_tables=into_tables))
         with self._pending_lock:
             batch, self._in_flight = self._in_flight, Pending()
             if not written:
-                batch.extend(self._pending)
-                self._pending = batch
+                # The journal too, as it may have gone with a damaged file; writing it twice changes nothing.
+                self._journaled.extend(batch)
+                self._journaled.extend(self._pending)
+                self._journaled, self._pending = Pending(), self._journaled
                 self._shrink()
+            elif self._commits == 0:
+                self._journaled = Pending()
+            else:
+                self._journaled.extend(batch)
         return written
+
+    def _tables_are_due(self) -> bool:
+        """Whether the next commit goes into the tables: now and then, or when the journal gains nothing."""
+        return (
+            self._commits >= _JOURNALED_COMMITS
+            or self._in_flight.values >= _JOURNALED_AT_ONCE
+            or self._journaled.values >= _JOURNALED_VALUES
+        )
 
     def _open_store(self) -> bool:
         store = Store(self._path)
         with self._pending_lock:
-            # Events recorded before the file could be opened get the numbers after those in it.
+            # Events recorded before the file was first opened get the numbers after those in it.
             ahead = (
-                store.last_event
-                + 1
-                - (self._pending.events[0].n if self._pending.events else self._next_event)
+                0
+                if self._numbered
+                else (
+                    store.last_event
+                    + 1
+                    - (self._pending.events[0].n if self._pending.events else self._next_event)
+                )
             )
             if ahead > 0:
                 self._pending.events = [
@@ -410,13 +438,22 @@ class History:
                 ]
                 self._next_event += ahead
         self._store = store
+        self._numbered = True
         return True
 
-    def _write(self, *, durable: bool) -> bool:
-        store = self._store
-        if store is None:
+    def _write(self, batch: Pending, *, durable: bool, into_tables: bool) -> bool:
+        if self._store is None:
             return False
-        store.write(self._in_flight, durable=durable)
+        if into_tables:
+            self._store.write(batch, durable=durable)
+        else:
+            self._store.journal(batch, durable=durable)
+        self._commits = 0 if into_tables else self._commits + 1
+        self._unsynced = not durable
+        self._tell_written(self._store)
+        return True
+
+    def _tell_written(self, store: Store) -> None:
         if self._cause is not None:
             self._cause = None
             self._tell(
@@ -429,7 +466,6 @@ class History:
                 f"history: series {name} of {module_id} is not kept,"
                 f" a module can have at most {MAX_SERIES_PER_MODULE}",
             )
-        return True
 
     def _step(self) -> bool:
         return self._steps is not None and next(self._steps, self) is not self
@@ -521,22 +557,22 @@ def _has_tables(db: sqlite3.Connection) -> bool:
 
 
 def _is_plain(values: Sequence[float | None]) -> bool:
-    """Whether all are numbers of usual size, found at the speed of C: `None` and text do not compare."""
-    numbers = cast("Sequence[float]", values)
+    """Whether all are known numbers of usual size: none can be beyond the length of them all as a vector."""
     try:
-        return max(numbers) < _LARGEST and min(numbers) > -_LARGEST
-    except TypeError:
+        return hypot(*cast("Sequence[float]", values)) < _LARGEST
+    except (TypeError, OverflowError):
         return False
 
 
-def _clean(name: str, value: float | None) -> float | None:
+def _clean(name: str, value: object) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: found {value!r}, allowed is a number or None") from error
-    return number if isfinite(number) else None
+        if isinstance(value, int | float):
+            return float(value) if isfinite(value) else None
+    except OverflowError:
+        pass
+    raise ValueError(f"{name}: found {value!r}, allowed is a number or None")
 
 
 def _text(text: str) -> str:

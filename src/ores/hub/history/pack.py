@@ -98,8 +98,6 @@ def _decode_column(data: bytes, at: int) -> tuple[Column, int]:
         known = list(numbers)
     elif known_count == 0:
         known = []
-    elif decimals == 0:
-        known = list(map(float, accumulate(numbers, initial=first)))
     else:
         scale = 10.0**decimals
         known = [integer / scale for integer in accumulate(numbers, initial=first)]

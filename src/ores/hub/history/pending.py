@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-Row = tuple[float | None, ...]
-"""Time in ms (a whole number), then the values in the order of the chunk's names."""
+Row = tuple[int, *tuple[float | None, ...]]
+"""Time in ms, then the values in the order of the chunk's names."""
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -58,9 +58,14 @@ class Pending:
         self.values += len(row)
 
     def extend(self, later: Pending) -> None:
-        """Append everything that was recorded later."""
+        """Append a copy of everything that was recorded later."""
         for module_id, chunks in later.chunks.items():
-            self.chunks.setdefault(module_id, []).extend(chunks)
+            mine = self.chunks.setdefault(module_id, [])
+            for chunk in chunks:
+                if mine and mine[-1].names == chunk.names:
+                    mine[-1].rows.extend(chunk.rows)
+                else:
+                    mine.append(Chunk(chunk.names, chunk.rows.copy()))
         self.events.extend(later.events)
         self.values += later.values
 

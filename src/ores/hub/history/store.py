@@ -7,18 +7,34 @@ through twice.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
+
 from ores.hub.history import tables
-from ores.hub.history.pending import Chunk, Pending
+from ores.hub.history.pack import DamagedBlock
+from ores.hub.history.pending import Chunk, Event, Pending
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 MAX_SERIES_PER_MODULE = 1500  # SQLite allows 2000 columns
+
+_MAX_LAYOUTS = 500
+
+
+class _Batch(msgspec.Struct, array_like=True):
+    """One commit in the journal: rows per layout, and events."""
+
+    chunks: list[tuple[int, list[Sequence[int | float | None]]]]
+    events: list[Event]
+
+
+_batches = msgspec.msgpack.Decoder(_Batch)
 
 
 class Catalogue:
@@ -54,33 +70,64 @@ class Store:
         self.refused_series: set[tuple[str, str]] = set()
         self._rolled_until_ms: dict[int, int] = {}
         self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
+        self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
+        self._durable = False
+        try:
+            self._replay()
+        except BaseException:
+            self.db.close()
+            raise
 
     def close(self) -> None:
         """Close the file; a last reader or writer to go tidies the log up."""
         self.db.close()
 
-    def write(self, pending: Pending, *, durable: bool) -> None:
-        """Commit rows and events, all or none.
+    def journal(self, pending: Pending, *, durable: bool) -> None:
+        """Commit rows and events as one row of the journal, to be put into the tables by a later `write`.
 
         Args:
-            pending: What to write; not changed.
+            pending: What to keep; not changed.
             durable: Wait until the disk has it (and everything before): it then survives a power cut too.
 
         Raises:
             sqlite3.Error: nothing was written; the store must be opened anew.
         """
-        tables.set_durable(self.db, durable=durable)
+        self._set_durable(durable=durable)
+        with self.transaction():
+            chunks: list[tuple[int, list[Sequence[int | float | None]]]] = [
+                (self._layout(module_id, chunk.names), [*chunk.rows])
+                for module_id, chunks in pending.chunks.items()
+                for chunk in chunks
+            ]
+            batch = msgspec.msgpack.encode(_Batch(chunks, pending.events))
+            self.db.execute("INSERT INTO journal (batch) VALUES (?)", (batch,))
+
+    def write(self, pending: Pending, *, durable: bool) -> None:
+        """Commit rows and events into the tables, all or none, and empty the journal.
+
+        Args:
+            pending: What to write, beginning with all that is in the journal; not changed.
+            durable: As for `journal`.
+
+        Raises:
+            sqlite3.Error: nothing was written; the store must be opened anew.
+        """
+        self._set_durable(durable=durable)
         with self.transaction():
             for module_id, chunks in pending.chunks.items():
                 module = self._module(module_id)
                 for chunk in chunks:
                     self._write_chunk(module, module_id, chunk)
-            self.db.executemany(
-                "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)",
-                [(e.n, round(e.t_utc_s * 1000), e.kind, e.subject, e.body) for e in pending.events],
-            )
-        if pending.events:
-            self.last_event = max(self.last_event, pending.events[-1].n)
+            if pending.events:
+                self.db.executemany(
+                    "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)",
+                    [(e.n, round(e.t_utc_s * 1000), e.kind, e.subject, e.body) for e in pending.events],
+                )
+                self.last_event = max(self.last_event, pending.events[-1].n)
+            self.db.execute("DELETE FROM journal")
+            if len(self._layouts) > _MAX_LAYOUTS:
+                self.db.execute("DELETE FROM layout")
+                self._layouts.clear()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -98,6 +145,42 @@ class Store:
         """Note, inside a transaction, that the roll-up of this hour is in the file."""
         self.db.execute("INSERT OR REPLACE INTO rolled_hour VALUES (?, ?)", (module, hour))
         self._rolled_until_ms[module] = max(self._rolled_until_ms.get(module, 0), (hour + 1) * HOUR_MS)
+
+    def _replay(self) -> None:
+        """Put what an earlier process left in the journal into the tables."""
+        layouts = {
+            n: (module_id, tuple(json.loads(names)))
+            for n, module_id, names in self.db.execute("SELECT n, module, names FROM layout")
+        }
+        self._layouts = {layout: n for n, layout in layouts.items()}
+        left = Pending()
+        for (blob,) in self.db.execute("SELECT batch FROM journal ORDER BY n").fetchall():
+            try:
+                batch = _batches.decode(blob)
+                for n, rows in batch.chunks:
+                    module_id, names = layouts[n]
+                    for t, *values in rows:
+                        left.add(module_id, names, (int(t or 0), *values))
+            except (msgspec.MsgspecError, LookupError, ValueError) as error:
+                raise DamagedBlock(f"the journal of the history is damaged: {error}") from error
+            left.events.extend(batch.events)
+        if left:
+            self.write(left, durable=False)
+
+    def _layout(self, module_id: str, names: tuple[str, ...]) -> int:
+        known = self._layouts.get((module_id, names))
+        if known is not None:
+            return known
+        cursor = self.db.execute(
+            "INSERT INTO layout (module, names) VALUES (?, ?)", (module_id, json.dumps(names))
+        )
+        self._layouts[module_id, names] = n = cursor.lastrowid or 0
+        return n
+
+    def _set_durable(self, *, durable: bool) -> None:
+        if durable != self._durable:
+            tables.set_durable(self.db, durable=durable)
+            self._durable = durable
 
     def _module(self, module_id: str) -> int:
         known = self.catalogue.modules.get(module_id)
@@ -147,15 +230,16 @@ class Store:
 
     def _note_times(self, module: int, chunk: Chunk) -> None:
         """Remember which days were touched, and forget the roll-up of an hour that a late row changes."""
-        times = [int(row[0] or 0) for row in chunk.rows]
-        self.written_days.update((module, day) for day in {t // DAY_MS for t in (min(times), max(times))})
+        times = [row[0] for row in chunk.rows]
+        first, last = min(times), max(times)
+        self.written_days.update(((module, first // DAY_MS), (module, last // DAY_MS)))
         if module not in self._rolled_until_ms:
             last = self.db.execute(
                 "SELECT max(hour) FROM rolled_hour WHERE module = ?", (module,)
             ).fetchone()[0]
             self._rolled_until_ms[module] = 0 if last is None else (last + 1) * HOUR_MS
         until_ms = self._rolled_until_ms[module]
-        if min(times) < until_ms:
+        if first < until_ms:
             late = {t // HOUR_MS for t in times if t < until_ms}
             self.written_days.update((module, hour // 24) for hour in late)
             self.db.executemany(

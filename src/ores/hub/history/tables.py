@@ -6,6 +6,9 @@
   `finest_s` says what is left (0 raw rows, else the finest roll-up).
 - `packed`: the values of a series on a sealed day, in the order of the day's `times`.
 - `day_roll`: the roll-ups of a sealed day; `hour_roll` those of 1 min of an hour of a day not yet sealed.
+- `journal`: what was committed in the last minute and is not yet in the tables, one row per commit, and
+  the `layout` that says whose its values are. A commit each second into the table of every module would
+  write a page per module and second, which wears a memory card out.
 - `event`: decisions and other records, append-only.
 
 Times are whole milliseconds since 1970, UTC.
@@ -41,6 +44,8 @@ CREATE TABLE rolled_hour (module INTEGER, hour INTEGER, PRIMARY KEY (module, hou
 CREATE TABLE hour_roll (
     series INTEGER, hour INTEGER, buckets BLOB NOT NULL, PRIMARY KEY (series, hour)
 ) WITHOUT ROWID;
+CREATE TABLE layout (n INTEGER PRIMARY KEY, module TEXT NOT NULL, names TEXT NOT NULL);
+CREATE TABLE journal (n INTEGER PRIMARY KEY, batch BLOB NOT NULL);
 CREATE TABLE event (
     n INTEGER PRIMARY KEY, t INTEGER NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL
 );
