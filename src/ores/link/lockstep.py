@@ -126,11 +126,10 @@ class _Channels:
             if name in self._gone:
                 continue
             ends = self._ends.setdefault(name, {})
+            if len(ends) == 2 and owner not in ends:
+                found = f"{name} of {', '.join(ends)} and {owner}"
+                raise ConfigError("channel", found=found, allowed="two ends; a name is never used again")
             ends[owner] = count
-            if len(ends) > 2:
-                raise ConfigError(
-                    "channel", found=f"{name} with the ends {', '.join(ends)}", allowed="two ends"
-                )
             self._judge(name, ends)
 
     def leave(self, owner: str) -> None:
