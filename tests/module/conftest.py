@@ -207,7 +207,7 @@ class Bench:
         return self.states()[-1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def things() -> type:
     """The classes of this file, for tests cannot import each other."""
 

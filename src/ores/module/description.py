@@ -181,7 +181,7 @@ def description_pages(
                 policies=list(policies),
                 element_count=len(elements),
                 elements=rest[:count],
-                next=UNSET if last else f"/description?page={len(pages) + 1}",
+                next=UNSET if last else f"/description?page={len(pages) + 2}",
             )
             try:
                 data = codec.encode(page)

@@ -1,8 +1,8 @@
 """What holds for one element now. Pure: descriptions, commands and readings in, numbers out.
 
 ```
-limit      = rating ∧ (the lease's limit, or where it gives none, the failsafe's) ∧ what the device allows itself
-set-point  = the lease's, or where it gives none, the policy's; cut to the limits, the range, the least, the step
+limit     = rating ∧ (the lease's limit, or where it gives none, the failsafe's) ∧ what the device allows
+set-point  = the lease's, or where it gives none, the policy's; cut to limits, range, least and step
 ```
 
 So whatever a lease or a policy asks, the rating holds; and when a lease ends, the failsafe limits are what is

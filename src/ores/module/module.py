@@ -299,7 +299,7 @@ class Module:
     def _count(self, now_s: float) -> None:
         for part in self.parts:
             name, reading = part.element.id, part.reading
-            if part.element.capabilities.energy is not UNSET and reading.energy is UNSET:
+            if part.counts_itself is False and part.element.capabilities.energy is not UNSET:
                 self._energies[name] = self._counters.count(name, power_w(reading), now_s)
 
     def _watch_lease(self) -> None:

@@ -53,7 +53,10 @@ class Part:
     def __init__(self, element: Element, device: Device) -> None:
         self.element: Final = element
         self.rules: Final = rules_of(element)
-        self.reading = readings.unknown(element)
+        self.reading = readings.unknown(
+            element, Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=0)
+        )
+        self.counts_itself: bool | None = None
         self.own = FREE
         self.failsafe = NO_CEILINGS
         self.leased: ElementCommand | None = None
@@ -77,15 +80,19 @@ class Part:
             reading = self._device.read(self.element.id)
             if reading == self.reading:
                 return
+            if type(reading) is not ElementState:
+                raise TypeError(f"a reading is an ElementState, not {reading!r}")  # noqa: TRY301
             if readings.is_sound(reading):
                 self.clear_fault(READ_INVALID)
             else:
                 reading = readings.cleaned(reading)
                 self.raise_fault(READ_INVALID, "values that are not finite, or not in their range")
             self.clear_fault(READ_FAILED)
+            if self.counts_itself is not True:
+                self.counts_itself = reading.energy is not UNSET
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.raise_fault(READ_FAILED, repr(error))
-            reading = readings.unknown(self.element, self.reading)
+            reading = readings.unknown(self.element, self._counters())
         self.reading = reading
 
     def bind(self, own: Own) -> None:
@@ -172,7 +179,7 @@ class Part:
         return ElementState(
             ac_measure=reading.ac_measure,
             dc_measure=reading.dc_measure,
-            energy=reading.energy if counted is None else counted,
+            energy=counted if self.counts_itself is False and counted is not None else reading.energy,
             limit=self.limit,
             setpoint=self.setpoint,
             produce=reading.produce,
@@ -222,6 +229,13 @@ class Part:
                 ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
                 own = Own(ceilings, own.range, RESERVE)
         self.bind(own)
+
+    def _counters(self) -> Energy | UnsetType:
+        """Unknown counters of a device that counts itself; of the same epoch, not begun anew."""
+        last = self.reading.energy
+        if self.counts_itself is False or isinstance(last, UnsetType):
+            return UNSET
+        return Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=last.counter_epoch)
 
     def _resolve(self) -> Resolved:
         return resolve(self.rules, failsafe=self.failsafe, leased=self.leased, wish=self.wish, own=self.own)

@@ -47,9 +47,7 @@ def cleaned(reading: ElementState) -> ElementState:
     Raises:
         TypeError: It holds something that no message can carry.
     """
-    tree = _finite(msgspec.to_builtins(reading))
-    if not isinstance(tree, dict):
-        raise TypeError(f"a reading is an ElementState, not {type(reading).__name__}")
+    tree = {name: _finite(value) for name, value in msgspec.to_builtins(reading).items()}
     tree["quality"] = "bad"
     for _ in range(_TRIES_MAX):
         try:
@@ -60,22 +58,18 @@ def cleaned(reading: ElementState) -> ElementState:
     return ElementState(quality="bad")
 
 
-def unknown(element: Element, before: ElementState | None = None) -> ElementState:
+def unknown(element: Element, energy: Energy | UnsetType) -> ElementState:
     """The reading of an element that cannot be read: everything that it declares is there, and unknown.
 
     Args:
         element: Its description.
-        before: The last reading; its energy counters have not begun anew.
+        energy: Of a device that counts energy itself.
     """
     able = element.capabilities
-    counters = None if before is None or isinstance(before.energy, UnsetType) else before.energy
-    epoch = 0 if counters is None else counters.counter_epoch
     return ElementState(
         ac_measure=UNSET if able.ac_measure is UNSET else AcMeasure(power_w=None),
         dc_measure=UNSET if able.dc_measure is UNSET else DcMeasure(power_w=None),
-        energy=UNSET
-        if able.energy is UNSET
-        else Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=epoch),
+        energy=UNSET if able.energy is UNSET else energy,
         produce=UNSET if able.produce is UNSET else Produce(available_w=None),
         storage=UNSET if able.storage is UNSET else Storage(soc_pct=None),
         switch=UNSET if able.switch is UNSET else Switch(closed=None),

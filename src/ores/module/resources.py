@@ -88,12 +88,12 @@ class Resources:
             raise Refusal("method_not_allowed", "/description knows GET", found=method)
         pages = self._module.pages
         found = _PAGE.fullmatch(query) if query else None
-        page = int(found[1]) if found else 0
-        if (query and not found) or page >= len(pages):
-            raise Refusal("not_found", f"pages are 0 to {len(pages) - 1}", found=query)
-        if page > 0 and peer.role == "stranger":
+        page = int(found[1]) if found else 1
+        if (query and not found) or not 1 <= page <= len(pages):
+            raise Refusal("not_found", f"pages are 1 to {len(pages)}", found=query)
+        if page > 1 and peer.role == "stranger":
             raise Refusal("forbidden", "a stranger may read the first page: pair first")
-        return pages[page]
+        return pages[page - 1]
 
     def _get_state(self, _peer: Peer, _body: bytes) -> object:
         return self._module.state()
