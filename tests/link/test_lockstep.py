@@ -226,9 +226,17 @@ def test_plans_happen_before_anything_of_their_time(tmp_path: Path) -> None:
         events: list[str] = []
         world.clock.call_at(7.0, lambda: events.append("wake-up at 7"))
         world.conductor.at(7.0, lambda: events.append("plan for 7"))
-        world.conductor.at(3.5, lambda: events.append(f"plan for 3.5, done {world.clock.now()}"))
+        world.conductor.at(
+            7.0, lambda: events.append(f"second plan for 7, carried out at {world.clock.now()}")
+        )
+        world.conductor.at(3.5, lambda: events.append(f"plan for 3.5, carried out at {world.clock.now()}"))
         await world.clock.sleep(8)
-        assert events == ["plan for 3.5, done 0.0", "plan for 7", "wake-up at 7"]
+        assert events == [
+            "plan for 3.5, carried out at 0.0",
+            "plan for 7",
+            "second plan for 7, carried out at 3.5",
+            "wake-up at 7",
+        ]
 
     conduct(tmp_path, scene)
 

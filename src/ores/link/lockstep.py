@@ -196,6 +196,7 @@ class Conductor:
         self._doubt = False
         self._floor_s = clock.now()
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
+        self._plan_order = 0
         self._pacer = Pacer(_checked_speed(speed))
         self._begin_s = clock.now()
         self._begin_wall_s = time.monotonic()
@@ -255,7 +256,8 @@ class Conductor:
 
     def at(self, at_s: float, callback: Callable[[], None]) -> None:
         """Call back in the moment before anything of `at_s` happens, with everything earlier done."""
-        heapq.heappush(self._plans, (at_s, len(self._plans), callback))
+        self._plan_order += 1
+        heapq.heappush(self._plans, (at_s, self._plan_order, callback))
 
     def kill(self, name: str) -> None:
         """Kill a participant's process (SIGKILL); time stands still until it is gone.
@@ -338,13 +340,13 @@ class Conductor:
     def _move(self) -> float | None:
         now_s = self._clock.now()
         wakeups_s = [p.next_s for p in self._participants.values() if p.next_s is not None]
-        to_s = max(min(wakeups_s, default=math.inf), now_s)
-        if self._plans and self._plans[0][0] <= max(to_s, self._floor_s):
+        # a plan that has just been carried out makes its time the next one, even when nothing else happens then
+        to_s = self._floor_s if self._floor_s > now_s else max(min(wakeups_s, default=math.inf), now_s)
+        if self._plans and self._plans[0][0] <= to_s:
             at_s, _, callback = heapq.heappop(self._plans)
             self._floor_s = max(self._floor_s, at_s)
             callback()
             return 0.0
-        to_s = max(to_s, self._floor_s)
         if to_s == math.inf:
             return None
         wait_s = self._pacer.wait_s(to_s - now_s)
