@@ -340,7 +340,7 @@ class Conductor:
     def _move(self) -> float | None:
         now_s = self._clock.now()
         wakeups_s = [p.next_s for p in self._participants.values() if p.next_s is not None]
-        # a plan that has just been carried out makes its time the next one, even when nothing else happens then
+        # the time of a plan that was just carried out is next, even when nothing else happens then
         to_s = self._floor_s if self._floor_s > now_s else max(min(wakeups_s, default=math.inf), now_s)
         if self._plans and self._plans[0][0] <= to_s:
             at_s, _, callback = heapq.heappop(self._plans)
