@@ -1,0 +1,109 @@
+"""The application: its table of routes, and the doors that every request goes through."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler as AnyHandler
+from aiohttp.typedefs import Middleware
+
+from ores.hub.api import handlers, series
+from ores.hub.api.drafts import DRAFT_PATHS, Handler
+from ores.hub.api.guard import Guard
+from ores.hub.api.page import PageFiles
+from ores.hub.api.problems import ApiError, of_http, problem_response
+from ores.hub.api.stream import get_stream
+from ores.hub.api.wire import BODY_MAX_BYTES, HUB
+from ores.hub.hub import Hub
+from ores.link.errors import OresError
+
+BASE_PATH: Final = "/ores/v1"
+
+ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
+    ("GET", "/status", handlers.get_status),
+    ("GET", "/live", handlers.get_live),
+    ("GET", "/stream", get_stream),
+    ("GET", "/modules", handlers.get_modules),
+    ("POST", "/modules", handlers.post_module),
+    ("GET", "/modules/{id}", handlers.get_module),
+    ("DELETE", "/modules/{id}", handlers.delete_module),
+    ("PUT", "/modules/{id}/watch", handlers.put_watch),
+    ("GET", "/history", series.get_history),
+    ("GET", "/history/series", series.get_history_series),
+    ("GET", "/proposals", handlers.get_proposals),
+    ("POST", "/proposals", handlers.post_proposal),
+    ("DELETE", "/proposals/{source}/{id}", handlers.delete_proposal),
+    ("GET", "/decisions", handlers.get_decisions),
+    ("GET", "/notices", handlers.get_notices),
+    ("GET", "/preferences", handlers.get_preferences),
+    ("PUT", "/preferences", handlers.put_preferences),
+    ("POST", "/owner", handlers.post_owner),
+    ("GET", "/session", handlers.get_session),
+    ("POST", "/session", handlers.post_session),
+    ("DELETE", "/session", handlers.delete_session),
+)
+"""Method, path below `/ores/v1`, and who answers."""
+
+_STREAMS: Final = frozenset({f"{BASE_PATH}/stream", "/hub/communicate"})
+_PAGE: Final = "/{path}"
+
+_log = logging.getLogger(__name__)
+
+
+def make_app(hub: Hub) -> web.Application:
+    """Everything the hub serves to people and apps."""
+    app = web.Application(
+        client_max_size=BODY_MAX_BYTES, middlewares=[_doors(hub, Guard(hub.owner, hub.config.allowed_hosts))]
+    )
+    app[HUB] = hub
+    handlers.prepare(app)
+    for method, path, handler in ROUTES:
+        app.router.add_route(method, BASE_PATH + path, handler)
+    for method, path, handler in DRAFT_PATHS:
+        app.router.add_route(method, path, handler)
+    app.router.add_get("/{path:.*}", PageFiles().get)
+    return app
+
+
+def _doors(hub: Hub, guard: Guard) -> Middleware:
+    @web.middleware
+    async def doors(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
+        try:
+            guard.check(request, _api_path(request))
+            _check_size(request)
+            if request.path in _STREAMS:
+                return await handler(request)  # an open page must not stop simulated time
+            with hub.clock.hold():
+                return await handler(request)
+        except OresError as error:
+            return _closing(request, problem_response(error))
+        except web.HTTPException as error:
+            return _closing(
+                request, problem_response(of_http(error.status, f"{error.reason}: {request.path[:80]}"))
+            )
+        except Exception:  # noqa: BLE001  whatever it is, it is ours to read in the log and not the caller's
+            _log.exception("%s %s failed", request.method, request.path)
+            return problem_response(ApiError("internal", "the hub failed to answer; its log says why"))
+
+    return doors
+
+
+def _api_path(request: web.Request) -> str | None:
+    """The path as the table above names it, whatever way the caller has spelt it; None for the page."""
+    resource = request.match_info.route.resource
+    path = request.path if resource is None else resource.canonical
+    return None if path == _PAGE else path.removeprefix(BASE_PATH)
+
+
+def _check_size(request: web.Request) -> None:
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise ApiError("too_large", f"body: found {request.content_length} bytes, allowed {BODY_MAX_BYTES}")
+
+
+def _closing(request: web.Request, response: web.Response) -> web.Response:
+    """A refused body is not read: the connection ends after the answer."""
+    if response.status == 413 or (request.can_read_body and not request.content.at_eof()):
+        response.force_close()
+    return response

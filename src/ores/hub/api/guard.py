@@ -1,0 +1,114 @@
+"""Who may come in: the right name of the house, the right page, the right person.
+
+A browser of somebody in the house will send what any web page tells it to. So requests are believed only
+under a name
+that is ours (against DNS rebinding: an address cannot be rebound, a foreign name can), and what changes
+something only
+from a page of ours.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Final
+
+from aiohttp import web
+from yarl import URL
+
+from ores.hub.api.problems import ApiError
+from ores.hub.owner import Owner
+
+COOKIE: Final = "ores_session"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
+OPEN_API: Final = frozenset(
+    {("GET", "/session"), ("POST", "/session"), ("DELETE", "/session"), ("POST", "/owner")}
+)
+"""What is answered without log-in: asking whether there is an owner, becoming it, logging in and out."""
+
+
+class Guard:
+    """Checks each request.
+
+    Args:
+        owner: Knows sessions.
+        allowed_hosts: Further names of this hub.
+    """
+
+    def __init__(self, owner: Owner, allowed_hosts: tuple[str, ...]) -> None:
+        self._owner = owner
+        machine = socket.gethostname().lower()
+        self._names = {"localhost", machine, f"{machine}.local", *(host.lower() for host in allowed_hosts)}
+
+    def check(self, request: web.Request, api_path: str | None) -> None:
+        """Let in or refuse.
+
+        Args:
+            request: Its headers are looked at, never its body.
+            api_path: Below `/ores/v1`, or a draft path; None for the page itself, which holds no secret.
+
+        Raises:
+            ApiError: Says why not.
+        """
+        self._check_host(request)
+        upgrading = "websocket" in request.headers.get("Upgrade", "").lower()
+        if request.method not in SAFE_METHODS or upgrading:
+            self._check_origin(request)
+        if api_path is not None and (request.method, api_path) not in OPEN_API:
+            self._check_person(request)
+
+    def is_known(self, request: web.Request) -> bool:
+        """Whether the owner, or a command of the hub's own user, asks."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self._owner.is_local_token(token.strip()):
+            return is_loopback(request)
+        return self._owner.knows(request.cookies.get(COOKIE, ""))
+
+    def _check_host(self, request: web.Request) -> None:
+        text = request.headers.get("Host", "")
+        try:
+            name = (URL(f"http://{text}").host or "").lower().rstrip(".")
+        except ValueError:
+            name = ""
+        if name not in self._names and not _is_address(name):
+            raise ApiError(
+                "foreign_host",
+                f"Host: found {text[:80]!r}, allowed are an address of this hub, localhost, "
+                "the machine's name, and those of --allowed-host",
+            )
+
+    def _check_origin(self, request: web.Request) -> None:
+        origin = request.headers.get("Origin")
+        if origin is not None:
+            ours = f"{request.scheme}://{request.headers.get('Host', '')}"
+            if origin.lower() != ours.lower():
+                raise ApiError("foreign_origin", f"Origin: found {origin[:80]!r}, allowed is {ours}")
+        elif request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+            raise ApiError("foreign_origin", "another site's page may not do this")
+
+    def _check_person(self, request: web.Request) -> None:
+        if not self._owner.exists:
+            if not is_loopback(request):
+                raise ApiError("loopback_only", "until there is an owner, only this machine is answered")
+        elif not self.is_known(request):
+            raise ApiError("login_required", "log in with POST /ores/v1/session")
+
+
+def is_loopback(request: web.Request) -> bool:
+    """Whether the request comes from this machine, by its connection's address."""
+    return request.remote is not None and _is_loopback_address(request.remote)
+
+
+def _is_loopback_address(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

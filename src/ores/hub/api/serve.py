@@ -1,0 +1,98 @@
+"""Where the application is reached: HTTP on this machine; HTTPS on the network once there is an owner."""
+
+from __future__ import annotations
+
+import errno
+import ssl
+from pathlib import Path
+
+from aiohttp import web
+
+from ores.hub.api.app import make_app
+from ores.hub.config import HubConfig
+from ores.hub.hub import Hub
+from ores.link.errors import ConfigError
+
+LOOPBACK = "127.0.0.1"
+_SHUTDOWN_WALL_S = 1.0
+_HEADER_MAX_BYTES = 8190
+
+
+class Doors:
+    """The open doors of one hub.
+
+    Args:
+        hub: Answers.
+        identity: PEM file with the hub's key and certificate.
+    """
+
+    def __init__(self, hub: Hub, identity: Path) -> None:
+        self._config: HubConfig = hub.config
+        self._owner = hub.owner
+        self._identity = identity
+        self._runner = web.AppRunner(
+            make_app(hub),
+            handle_signals=False,
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_WALL_S,
+            max_line_size=_HEADER_MAX_BYTES,
+            max_field_size=_HEADER_MAX_BYTES,
+        )
+        self._network: web.TCPSite | None = None
+        self.port = 0
+
+    async def open(self) -> None:
+        """Open the door on this machine, and the one on the network if there is an owner.
+
+        Raises:
+            ConfigError: A port is in use or an address is not ours.
+        """
+        if self._config.port is None:
+            return
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, LOOPBACK, self._config.port)
+        await _start(site, "--port", self._config.port)
+        self.port = _port_of(self._runner)
+        await self.open_network()
+
+    async def open_network(self) -> None:
+        """Open the door on the network, if one is wanted and there is an owner to let in.
+
+        Raises:
+            ConfigError: As `open`.
+        """
+        config = self._config
+        if (
+            config.port is None
+            or config.listen is None
+            or self._network is not None
+            or not self._owner.exists
+        ):
+            return
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._identity)
+        site = web.TCPSite(self._runner, config.listen, config.https_port, ssl_context=context)
+        await _start(site, "--https-port", config.https_port)
+        self._network = site
+
+    async def close(self) -> None:
+        """Close all doors; open pages are told."""
+        await self._runner.cleanup()
+
+
+async def _start(site: web.TCPSite, setting: str, port: int) -> None:
+    try:
+        await site.start()
+    except OSError as error:
+        in_use = error.errno == errno.EADDRINUSE
+        raise ConfigError(
+            setting,
+            found=f"{port}: {'another program listens there' if in_use else error.strerror or error}",
+            allowed="a free port of an address of this machine (0 picks one)",
+            code="port_in_use" if in_use else None,
+        ) from error
+
+
+def _port_of(runner: web.AppRunner) -> int:
+    return int(runner.addresses[0][1])

@@ -1,0 +1,89 @@
+"""Reading requests and writing answers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from ores.hub.api.problems import ApiError
+from ores.hub.hub import Hub
+from ores.link import codec
+
+T = TypeVar("T")
+
+HUB: Final = web.AppKey("hub", Hub)
+BODY_MAX_BYTES: Final = 65_536
+
+_encoder = msgspec.json.Encoder()
+
+
+def hub_of(request: web.Request) -> Hub:
+    """The hub that answers."""
+    return request.app[HUB]
+
+
+async def read(request: web.Request, type_: type[T]) -> T:
+    """The body as a message.
+
+    Raises:
+        ApiError: It is not declared as JSON.
+        InvalidMessage: It is none of this type; names field, found and allowed.
+    """
+    if request.content_type != "application/json":
+        raise ApiError(
+            "not_json", f"Content-Type: found {request.content_type!r}, allowed is application/json"
+        )
+    return codec.decode(type_, await request.read(), limit_bytes=BODY_MAX_BYTES, unique_keys=True)
+
+
+def answer(message: object, status: int = 200) -> web.Response:
+    """JSON text of a message."""
+    return web.Response(body=_encoder.encode(message), status=status, content_type="application/json")
+
+
+def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    """A whole number of the query.
+
+    Raises:
+        ApiError: Names the parameter, what was found, what is allowed.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high):
+        raise ApiError("invalid_query", f"{name}: found {text[:40]!r}, allowed is {low} to {high}")
+    return int(text)
+
+
+def query_time(request: web.Request, name: str, default: datetime) -> datetime:
+    """An instant of the query, RFC 3339.
+
+    Raises:
+        ApiError: Names the parameter, what was found, what is allowed.
+    """
+    text = request.query.get(name)
+    if text is None:
+        return default
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or at.year < 1970:
+        raise ApiError(
+            "invalid_query", f"{name}: found {text[:40]!r}, allowed is RFC 3339 such as 2025-06-01T12:00:00Z"
+        )
+    return at.astimezone(UTC)
+
+
+def refuse_unknown(request: web.Request, *known: str) -> None:
+    """Refuse parameters that nobody reads: a misspelt one would silently ask for something else.
+
+    Raises:
+        ApiError: Names the parameter.
+    """
+    for name in request.query:
+        if name not in known:
+            raise ApiError("invalid_query", f"{name[:40]}: unknown, allowed are {', '.join(known) or 'none'}")

@@ -1,0 +1,114 @@
+"""Read, decide, act: every second at aligned times, and at once when the connection point's meter speaks.
+
+The path from a meter's frame to a battery's lease is one call stack: decode, freeze, decide, encode, send.
+Remembering and
+showing come after, once a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ores.hub.arbiter import Arbiter
+from ores.hub.decisions import Decisions
+from ores.hub.federation import Federation
+from ores.hub.module_link import ModuleLink
+from ores.hub.notices import Notices
+from ores.link.clock import Clock, Handle
+from ores.model import LeaseResult
+
+PERIOD_S = 1.0
+METER_REST_S = 0.02
+"""After a decision on a meter's word the next such waits this long; a meter that floods costs no more."""
+
+_log = logging.getLogger(__name__)
+
+
+class Cycle:
+    """The control cycle.
+
+    Args:
+        clock: Process time.
+        federation: Whose modules are read and leased.
+        arbiter: Decides.
+        decisions: Remembers why.
+        notices: Learns when deciding fails.
+        witness: Called once per period.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        federation: Federation,
+        arbiter: Arbiter,
+        decisions: Decisions,
+        notices: Notices,
+        *,
+        witness: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._federation = federation
+        self._arbiter = arbiter
+        self._decisions = decisions
+        self._notices = notices
+        self._witness = witness
+        self._rested_at_s = 0.0
+        self._later: Handle | None = None
+        self.cycles = 0
+        self.missed = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        fraction_s = self._clock.utc().timestamp() % PERIOD_S
+        next_s = self._clock.now() + (PERIOD_S - fraction_s if fraction_s else 0.0)
+        while True:
+            await self._clock.sleep_until(next_s)
+            skipped = int((self._clock.now() - next_s) / PERIOD_S)
+            self.missed += skipped
+            self.cycles += 1
+            self.decide()
+            self._witness()
+            next_s += (skipped + 1) * PERIOD_S
+
+    def on_state(self, link: ModuleLink) -> None:
+        """A meter's word decides at once; any state may let out a lease that waited for it."""
+        if link.id == self._arbiter.meter:
+            self._on_meter()
+        else:
+            link.flush_lease(self._clock.now())
+
+    def on_result(self, link: ModuleLink, result: LeaseResult) -> None:
+        """What came of a lease belongs to the decision behind it."""
+        self._decisions.answered(link.id, result)
+
+    def on_described(self, link: ModuleLink) -> None:
+        """The house is another one now."""
+        del link
+        self._arbiter.modules_changed()
+
+    def decide(self) -> None:
+        """One decision on all that is known now, sent to all whom it concerns."""
+        now_s = self._clock.now()
+        try:
+            decided = self._arbiter.decide(now_s)
+        except Exception as error:  # noqa: BLE001  no defect may end the cycle: modules fall to their failsafe
+            _log.exception("the arbiter failed")
+            self._notices.raise_("arbiter_failed", f"{type(error).__name__}: {error}", level="error")
+            return
+        for module_id, link in self._federation.links.items():
+            link.leases.offer(decided.commands.get(module_id, {}))
+            link.flush_lease(now_s)
+        self._decisions.take(decided.decisions)
+
+    def _on_meter(self) -> None:
+        now_s = self._clock.now()
+        if now_s >= self._rested_at_s:
+            self._rested_at_s = now_s + METER_REST_S
+            self.decide()
+        elif self._later is None:
+            self._later = self._clock.call_at(self._rested_at_s, self._meter_has_rested)
+
+    def _meter_has_rested(self) -> None:
+        self._later = None
+        self._on_meter()

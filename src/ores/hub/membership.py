@@ -1,0 +1,229 @@
+"""Which modules are ours, where they are, and which were found and wait for their code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ores.hub.federation import Federation
+from ores.hub.notices import Notices
+from ores.hub.state_dir import StateDir
+from ores.link.clock import Clock
+from ores.link.endpoint import Session
+from ores.link.errors import InvalidMessage, Unavailable
+from ores.link.identity import Identity
+from ores.link.pins import Pin, Pins
+from ores.model import PairModule
+
+if TYPE_CHECKING:
+    import aiohttp
+
+FILE = "modules.json"
+FOUND_MAX = 256
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What is kept of one module beside its key."""
+
+    address: str = ""
+    watch_only: bool = False
+
+
+class KnownFile(msgspec.Struct, frozen=True):
+    """The file."""
+
+    modules: dict[str, Known] = {}
+
+
+class Membership:
+    """Pairs, joins, watches and forgets modules.
+
+    Args:
+        directory: Keeps addresses and watch modes.
+        identity: The hub's.
+        pins: The keys of paired modules.
+        federation: Talks to those that are paired.
+        clock: Process time.
+        notices: Learns when the file was damaged.
+        name: What people call the hub.
+    """
+
+    def __init__(
+        self,
+        directory: StateDir,
+        identity: Identity,
+        pins: Pins,
+        federation: Federation,
+        clock: Clock,
+        *,
+        notices: Notices,
+        name: str,
+    ) -> None:
+        self._directory = directory
+        self._identity = identity
+        self._pins = pins
+        self._federation = federation
+        self._clock = clock
+        self._name = name
+        self._http: aiohttp.ClientSession | None = None
+        self._connections = 0
+        self.found: dict[str, str] = {}
+        self._known = self._load(notices)
+
+    def join_paired(self) -> None:
+        """Begin to talk to every paired module."""
+        for entry in sorted(self._pins, key=lambda entry: entry.id):
+            self._join(entry)
+
+    async def close(self) -> None:
+        """Close what the sessions share; the federation must have stopped."""
+        if self._http is not None:
+            await self._http.close()
+
+    def address(self, module_id: str) -> str:
+        """`host:port`, empty where it is not known."""
+        return self.found.get(module_id) or self._known.get(module_id, Known()).address
+
+    def take_found(self, module_id: str, address: str) -> None:
+        """Discovery has seen a module at `host:port`; a known one that has moved is met at its new place."""
+        if module_id not in self.found and len(self.found) >= FOUND_MAX:
+            del self.found[next(iter(self.found))]
+        self.found[module_id] = address
+        known = self._known.get(module_id, Known())
+        if self._pins.get(module_id) is not None and known.address != address:
+            self._keep(module_id, msgspec.structs.replace(known, address=address))
+
+    def take_lost(self, module_id: str) -> None:
+        """Discovery no longer sees it; what is paired is still tried at its last place."""
+        self.found.pop(module_id, None)
+
+    async def pair(self, wanted: PairModule) -> str:
+        """Pair by the owner's code and begin to talk.
+
+        Returns:
+            The module's id.
+
+        Raises:
+            InvalidMessage: Neither id nor address is given, or the address is none.
+            Unavailable: The module of this id was not found on the network.
+            OresError: As `ores.link.client.pair`.
+        """
+        from ores.link import client  # noqa: PLC0415  aiohttp's client is not needed for the first page
+
+        host, port = self._where(wanted)
+        expected_id = None if wanted.id is msgspec.UNSET else wanted.id
+        entry = await client.pair(
+            host, port, self._identity, wanted.code, self._clock, name=self._name, expected_id=expected_id
+        )
+        self._pins.add(entry)
+        self._keep(entry.id, Known(address=f"{_bracketed(host)}:{port}"))
+        self._join(entry)
+        return entry.id
+
+    async def forget(self, module_id: str) -> bool:
+        """Trust a module no more; returns whether it was ours."""
+        if module_id not in self._federation.links and self._pins.get(module_id) is None:
+            return False
+        await self._federation.leave(module_id)
+        self._pins.remove(module_id)
+        if self._known.pop(module_id, None) is not None:
+            self._save()
+        return True
+
+    def watch(self, module_id: str, *, watch_only: bool) -> bool:
+        """Only read a module, or control it too; returns whether it is ours."""
+        link = self._federation.links.get(module_id)
+        if link is None:
+            return False
+        known = self._known.get(module_id, Known())
+        self._keep(module_id, msgspec.structs.replace(known, watch_only=watch_only))
+        link.set_watch_only(watch_only=watch_only)
+        self._federation.on_changed()
+        return True
+
+    def watch_only(self, module_id: str) -> bool:
+        """Whether the owner lets it only be read."""
+        return self._known.get(module_id, Known()).watch_only
+
+    def _join(self, entry: Pin) -> None:
+        async def connect() -> Session:
+            return await self._connect(entry)
+
+        self._federation.join(entry.id, connect, watch_only=self.watch_only(entry.id))
+
+    async def _connect(self, entry: Pin) -> Session:
+        from ores.link import client  # noqa: PLC0415  see pair
+
+        address = self.address(entry.id)
+        if not address:
+            raise Unavailable("it has not been found on the network yet", code="not_found_yet")
+        if self._http is None:
+            self._http = client.http_session()
+        host, port = split_address(address)
+        self._connections += 1
+        # the same name in each run of the same house, and never the same for two connections
+        channel = f"hub{self._federation.epoch}-{entry.id}-{self._connections}"
+        return await client.connect(
+            host, port, self._identity, entry, self._clock, channel=channel, http=self._http
+        )
+
+    def _where(self, wanted: PairModule) -> tuple[str, int]:
+        if wanted.address is not msgspec.UNSET:
+            return split_address(wanted.address)
+        if wanted.id is msgspec.UNSET:
+            raise InvalidMessage(
+                "$: found neither id nor address, allowed is one of them",
+                field="$",
+                found="neither id nor address",
+                allowed="the id of a module that was found, or an address",
+            )
+        address = self.address(wanted.id)
+        if not address:
+            raise Unavailable(
+                f"no module {wanted.id} was found on the network; is it on? Its address can be given instead",
+                code="not_found_yet",
+            )
+        return split_address(address)
+
+    def _load(self, notices: Notices) -> dict[str, Known]:
+        damaged = False
+
+        def report(code: str, text: str) -> None:
+            nonlocal damaged
+            damaged = True
+            notices.raise_(code, f"{text} All modules are only watched until you allow control again.")
+
+        kept = self._directory.load(FILE, KnownFile, report)
+        if damaged:
+            return {entry.id: Known(watch_only=True) for entry in self._pins}
+        return {} if kept is None else dict(kept.modules)
+
+    def _keep(self, module_id: str, known: Known) -> None:
+        self._known[module_id] = known
+        self._save()
+
+    def _save(self) -> None:
+        self._directory.save(FILE, KnownFile(modules=dict(sorted(self._known.items()))))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port`, `[::1]:port` as its two parts.
+
+    Raises:
+        InvalidMessage: It is none.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise InvalidMessage(
+            f"$.address: found {address[:80]!r}, allowed is host:port",
+            field="$.address",
+            found=address[:80],
+            allowed="host:port, such as 192.168.1.20:8443",
+        )
+    return host, int(port)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,232 @@
+"""The hub's side of one module: its task, its newest state, and whether that can still be believed.
+
+Each module has a task of its own, with its own deadlines and back-off, so that nothing waits for a slow one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from msgspec import UNSET
+
+from ores.hub.leases import LeaseCounts, LeaseKeeper
+from ores.hub.notices import Notices
+from ores.hub.persistent import PersistentKeeper
+from ores.hub.reading import read_description
+from ores.link import codec
+from ores.link.clock import Clock
+from ores.link.endpoint import Session
+from ores.link.errors import InvalidMessage, OresError, PeerError
+from ores.model import Description, FromModule, LeaseResult, State
+
+FRAME_MAX_BYTES = 65536
+CONNECT_S = 15.0
+REQUEST_S = 10.0
+BACK_OFF_FIRST_S = 1.0
+BACK_OFF_MAX_S = 30.0
+STALE_PERIODS = 3.0
+GONE_PERIODS = 10.0
+GONE_MIN_S = 30.0
+
+Connect = Callable[[], Awaitable[Session]]
+"""Makes a session with one module, or raises an `OresError`."""
+
+
+class Events(Protocol):
+    """Who learns what modules say."""
+
+    def on_state(self, link: ModuleLink) -> None:
+        """A fresh state is in `link.state`."""
+        ...
+
+    def on_result(self, link: ModuleLink, result: LeaseResult) -> None:
+        """The module answered its newest lease."""
+        ...
+
+    def on_described(self, link: ModuleLink) -> None:
+        """A description was read, perhaps another one than before."""
+        ...
+
+
+class ModuleLink:
+    """One module of the federation.
+
+    Args:
+        module_id: Derived from the module's key; its description must say the same.
+        connect: Makes a session.
+        clock: Process time.
+        notices: Learns of what goes wrong.
+        events: Learns what the module says.
+        epoch: Of this start of the hub.
+        counts: Of leases, shared by all modules.
+        watch_only: Read, never write.
+    """
+
+    def __init__(
+        self,
+        module_id: str,
+        connect: Connect,
+        clock: Clock,
+        notices: Notices,
+        events: Events,
+        *,
+        epoch: int,
+        counts: LeaseCounts,
+        watch_only: bool = False,
+    ) -> None:
+        self.id = module_id
+        self.watch_only = watch_only
+        self.description: Description | None = None
+        self.state: State | None = None
+        self.received_at_s = 0.0
+        self.garbled = 0
+        self._connect = connect
+        self._clock = clock
+        self._notices = notices
+        self._events = events
+        self._epoch = epoch
+        self._counts = counts
+        self._send: Callable[[bytes], None] | None = None
+        self._closed = asyncio.Event()
+        self._began_at_s = clock.now()
+        self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
+        self.persistent = PersistentKeeper(module_id, clock, notices)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect, and connect again whenever the connection ends."""
+        self._task = asyncio.create_task(self._run(), name=f"module {self.id}")
+
+    async def stop(self) -> None:
+        """End the task and its session."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a stream is open."""
+        return self._send is not None
+
+    def age_s(self, now_s: float) -> float | None:
+        """Since the newest state came; None before the first."""
+        return None if self.state is None else max(0.0, now_s - self.received_at_s)
+
+    def status(self, now_s: float) -> str:
+        """`connecting, online, stale` or `gone`: the receiver's verdict on the newest state."""
+        period_s = 1.0 if self.description is None else self.description.report_period_s
+        gone_s = max(GONE_MIN_S, GONE_PERIODS * period_s)
+        age_s = self.age_s(now_s)
+        if age_s is None:
+            return "connecting" if now_s - self._began_at_s <= gone_s else "gone"
+        if age_s <= STALE_PERIODS * period_s:
+            return "online"
+        return "stale" if age_s <= gone_s else "gone"
+
+    def flush_lease(self, now_s: float) -> None:
+        """Send the lease if it is due; a watched module is never written."""
+        if self._send is not None and self.state is not None and not self.watch_only:
+            self.leases.flush(self.state, now_s - self.received_at_s, now_s, self._send)
+
+    def set_watch_only(self, *, watch_only: bool) -> None:
+        """Only read from now on, or write too; the session begins anew so that settings follow."""
+        if watch_only != self.watch_only:
+            self.watch_only = watch_only
+            self._closed.set()
+
+    async def _run(self) -> None:
+        back_off_s = BACK_OFF_FIRST_S
+        while True:
+            before_s = self._clock.now()
+            try:
+                await self._one_session()
+            except OresError as error:
+                self._notices.raise_("module_unreachable", error.detail, module=self.id)
+            except Exception as error:  # noqa: BLE001  a defect met with one module must not end its task for ever
+                self._notices.raise_(
+                    "internal", f"{type(error).__name__}: {error}", level="error", module=self.id
+                )
+            if self._clock.now() - before_s > BACK_OFF_MAX_S:
+                back_off_s = BACK_OFF_FIRST_S  # it did work for a while
+            await self._clock.sleep(back_off_s)
+            back_off_s = min(BACK_OFF_MAX_S, back_off_s * 2.0)
+
+    async def _one_session(self) -> None:
+        async with self._clock.timeout(CONNECT_S):
+            session = await self._connect()
+        keeper: asyncio.Task[None] | None = None
+        try:
+            described = await read_description(session, self.id, self._clock, REQUEST_S)
+            self._take_description(described)
+            closed = self._closed = asyncio.Event()
+            async with self._clock.timeout(REQUEST_S):
+                send = await session.open_stream(
+                    self._on_frame, lambda reason: self._on_closed(closed, reason)
+                )
+            if not closed.is_set():
+                self._send = send
+            self.leases.forget_sent()
+            self._notices.clear("module_unreachable", self.id)
+            if not self.watch_only:
+                keeper = asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}")
+            await closed.wait()
+        finally:
+            self._closed = asyncio.Event()  # what this session still has to say no longer concerns us
+            self._send = None
+            if keeper is not None:
+                keeper.cancel()
+            await session.close()
+
+    def _take_description(self, described: Description) -> None:
+        if described == self.description:
+            return
+        self.description = described
+        self.leases.set_report_period(described.report_period_s)
+        self.persistent.describe(described)
+        self._events.on_described(self)
+
+    def _on_closed(self, closed: asyncio.Event, reason: str) -> None:
+        if closed is self._closed and not closed.is_set():
+            self._send = None
+            self._notices.raise_("module_unreachable", f"the stream ended: {reason}", module=self.id)
+        closed.set()
+
+    def _on_frame(self, frame: bytes) -> None:
+        try:
+            message = codec.decode(FromModule, frame, limit_bytes=FRAME_MAX_BYTES)
+        except InvalidMessage as error:
+            self._garbled(error)
+            return
+        if message.state is not UNSET:
+            self._take_state(message.state)
+        if message.result is not UNSET and self.leases.take_result(message.result):
+            self._events.on_result(self, message.result)
+        if message.problem is not UNSET:
+            self._notices.raise_(
+                "module_problem", f"{message.problem.code}: {message.problem.detail}", module=self.id
+            )
+
+    def _take_state(self, state: State) -> None:
+        last = self.state
+        if last is not None and state.boot_id == last.boot_id and state.uptime_ms < last.uptime_ms:
+            self._garbled(PeerError(f"uptime_ms went back from {last.uptime_ms} to {state.uptime_ms}"))
+            return
+        self.state = state
+        self.received_at_s = self._clock.now()
+        self.leases.take_state(state)
+        if self.garbled:
+            self.garbled = 0
+            self._notices.clear("garbled_frame", self.id)
+        self._events.on_state(self)
+
+    def _garbled(self, error: PeerError) -> None:
+        self.garbled += 1
+        self._notices.raise_("garbled_frame", f"a frame was not understood: {error.detail}", module=self.id)
+
+    def _lease_problem(self, text: str) -> None:
+        self._notices.raise_("lease_not_sent", text, level="error", module=self.id)
