@@ -79,7 +79,7 @@ def test_an_error_says_what_it_means_and_fits_the_schema(row: dict[str, Any]) ->
 
 
 def codes_in(source: str) -> Iterator[str]:
-    """Literal codes: of `code = "…"`, `code: str = "…"`, `code="…"`, `problem("…")`, keys of a table TITLES."""
+    """Literal codes: `code = "…"` with or without a type, `code="…"`, `problem("…")`, keys of TITLES."""
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Assign(targets=[ast.Name(id="code")], value=ast.Constant(value=str(code))):

@@ -34,24 +34,25 @@ def problems(schemas: Path) -> list[str]:
     ]
 
 
-def _walk(node: Any, place: str, files: dict[str, Any], home: str) -> Iterator[Problem]:
+def _walk(
+    node: Any, place: str, files: dict[str, Any], home: str, table: str | None = None
+) -> Iterator[Problem]:
+    """Schemas below `node`; `table` is "properties" or "$defs" where `node` maps names to schemas."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _walk(item, f"{place}/{index}", files, home)
     if not isinstance(node, dict):
         return
-    named = place.endswith(("/properties", "/$defs"))
-    if not named:
+    if table is None:
         kinds = _kinds(node)
-        problems = [*_number(node, kinds), *_bounds(node, kinds), *_object(node, kinds, place)]
-        for problem in problems:
+        for problem in [*_number(node, kinds), *_bounds(node, kinds), *_object(node, kinds, place)]:
             yield place, problem
-    if place.endswith("/properties"):
-        for name, field in node.items():
-            for problem in _name(name, field, files, home):
-                yield f"{place}/{name}", problem
     for key, value in node.items():
-        yield from _walk(value, f"{place}/{key}", files, home)
+        if table == "properties":
+            for problem in _name(key, value, files, home):
+                yield f"{place}/{key}", problem
+        inner = key if table is None and key in {"properties", "$defs"} else None
+        yield from _walk(value, f"{place}/{key}", files, home, inner)
 
 
 def _kinds(node: dict[str, Any]) -> set[str]:
