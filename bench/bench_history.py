@@ -24,7 +24,7 @@ NAMES = ("ac.power_w", "ac.voltage_v", "energy.energy_in_wh", "thermal.temperatu
 SERIES = [(module, name) for module in MODULES for name in NAMES]
 WIDE = tuple(f"{module}.{name}" for module, name in SERIES)
 BARE_INSERT = f"INSERT INTO m VALUES ({', '.join('?' * 21)})"  # noqa: S608 - question marks
-ROUNDS = 7
+ROUNDS = 9
 
 Row = tuple[float | None, ...]
 
@@ -72,9 +72,9 @@ def median_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 
 def beside(ours: Callable[[], object], floor: Callable[[], object]) -> dict[str, float]:
-    """Medians of ours and of the floor, in turns, so that both meet the same machine."""
+    """The best of ours and of the floor, in turns: others on the machine can only add to either."""
     pairs = [(_timed_ms(ours), _timed_ms(floor)) for _ in range(ROUNDS)]
-    ours_ms, floor_ms = (sorted(times)[ROUNDS // 2] for times in zip(*pairs, strict=True))
+    ours_ms, floor_ms = (min(times) for times in zip(*pairs, strict=True))
     return {
         "ores_ms": round(ours_ms, 3),
         "bare_sqlite3_ms": round(floor_ms, 3),
@@ -121,6 +121,7 @@ def writing(folder: Path) -> dict[str, object]:
     return {
         "batches_of_1000": {**batches, "ores_values_per_s": round(20_000 * 20 / batches["ores_ms"] * 1000)},
         "commit_of_one_row": {k: v if k == "ratio" else round(v / 2000, 4) for k, v in singles.items()},
+        "commit_of_a_second_of_50_modules": _fifty_modules(folder),
         "record_in_the_control_loop_us": round(record_us, 2),
         "log_mb_per_day_of_50_modules_committed_each_second": _log_mb_per_day(folder / "log.db", 50),
     }
@@ -259,8 +260,37 @@ def _packed_bytes(path: Path, *, rolls: bool = False) -> int:
     return size
 
 
+def _fifty_modules(folder: Path) -> dict[str, float]:
+    """What a hub does each second, beside SQLite with a wide table per module."""
+    history, db = History(folder / "ores50.db"), bare(folder / "bare50.db")
+    rows = synthetic(120, 3)
+    columns = ", ".join(f"c{k} REAL" for k in range(5))
+    for module in range(50):
+        db.execute(f"CREATE TABLE m{module} (t INTEGER PRIMARY KEY, {columns})")
+    inserts = [f"INSERT OR REPLACE INTO m{module} VALUES (?, ?, ?, ?, ?, ?)" for module in range(50)]  # noqa: S608
+    ids = [f"m{module}" for module in range(50)]
+
+    def ours() -> None:
+        for k, row in enumerate(rows):
+            for module_id in ids:
+                history.record(module_id, START_S + k, NAMES, row)
+            assert history.flush()
+
+    def floor() -> None:
+        for k, row in enumerate(rows):
+            db.execute("BEGIN")
+            for insert in inserts:
+                db.execute(insert, (round((START_S + k) * 1000), *row))
+            db.execute("COMMIT")
+
+    figures = beside(ours, floor)
+    history.close()
+    db.close()
+    return {k: v if k == "ratio" else round(v / len(rows), 3) for k, v in figures.items()}
+
+
 def _log_mb_per_day(path: Path, modules: int) -> float:
-    """What commits each second write to the log in a day: each commit one row of the journal, each minute the tables."""
+    """What committing each second writes to the log: a row of the journal, and each minute the tables."""
     history = History(path)
     rows = synthetic(10 + 61, 1)  # up to the commit that empties the journal
     for k, row in enumerate(rows[:10]):

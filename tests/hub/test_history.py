@@ -307,6 +307,17 @@ def test_what_no_history_can_hold_is_refused_at_once(
     assert history.names() == {}
 
 
+@pytest.mark.parametrize("late", [True, False])
+def test_a_huge_integer_is_kept_as_a_float(path: Path, late: bool) -> None:
+    history = History(path)
+    history.record("m", START_S, ("a.power_w", "b.power_w"), (10**30, -(10**30)))
+    assert late or history.flush()
+    history.close()
+    history = History(path)
+    assert history.rows("m", ["a.power_w"], START_S, START_S + 1).columns["a.power_w"] == [1e30]
+    history.close()
+
+
 def test_odd_text_in_an_event_does_not_stop_the_history(history: History) -> None:
     history.record_event(START_S, "decision", "m", "\ud800 and \x00")
     assert history.flush()

@@ -19,9 +19,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from math import hypot, isfinite
+from math import dist, isfinite
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
@@ -39,14 +38,13 @@ from ores.hub.history.answer import (
     answer_series,
 )
 from ores.hub.history.pack import DamagedBlock
-from ores.hub.history.pending import Event, Pending, Row
+from ores.hub.history.pending import Chunk, Event, Pending, Row
 from ores.hub.history.seal import Retention
 from ores.hub.history.store import MAX_SERIES_PER_MODULE, Store
 from ores.link.errors import Unavailable
 
 __all__ = ["Answer", "Event", "EventPage", "Health", "History", "Notice", "Retention", "Rows", "Series"]
 
-_LARGEST = 1e15  # beyond any quantity in a home, and every integer below fits both SQLite and a double
 _JOURNALED_COMMITS = 60
 _JOURNALED_AT_ONCE = 5_000  # values in one commit
 _JOURNALED_VALUES = 100_000
@@ -120,6 +118,7 @@ class History:
         self._writer_lock = threading.Lock()
         self._reader_lock = threading.Lock()
         self._layouts: dict[str, tuple[str, ...]] = {}
+        self._filling: dict[str, Chunk] = {}  # the last chunk of each module in `_pending`
         self._next_event = 1
         self._numbered = False
         self._store: Store | None = None
@@ -159,13 +158,23 @@ class History:
             layout = self._layout(module_id, names)
         if len(values) != len(layout):
             raise ValueError(f"values: found {len(values)} for {len(layout)} names of {module_id}")
-        if not layout:
-            return
-        if not _is_plain(values):
+        try:
+            # The distance of a vector to itself is 0 only if each component is a finite number; None is none.
+            # The quickest way to ask C about all of them at once.
+            plain = dist(values, values) == 0.0  # type: ignore[arg-type]
+        except (TypeError, OverflowError):
+            plain = False
+        if not plain:
             values = [_clean(name, value) for name, value in zip(layout, values, strict=True)]
         row: Row = (round(t_utc_s * 1000), *values)
         with self._pending_lock:
-            self._pending.add(module_id, layout, row)
+            chunk = self._filling.get(module_id)
+            if chunk is None or chunk.names is not layout:
+                if not layout:
+                    return
+                self._filling[module_id] = chunk = self._pending.chunk(module_id, layout)
+            chunk.rows.append(row)
+            self._pending.values += len(row)
             if self._pending.values > self._max_values:
                 self._shrink()
 
@@ -365,6 +374,7 @@ class History:
     def _shrink(self) -> None:
         """Keep the buffer within its bounds; the caller holds the lock."""
         rows, events = self._pending.shrink(self._max_values, self._max_events)
+        self._filling.clear()
         if self._dropped_rows == 0 and self._dropped_events == 0 and (rows or events):
             self._tell(
                 "history_dropped",
@@ -389,11 +399,13 @@ class History:
             return False
         with self._pending_lock:
             self._in_flight, self._pending = self._pending, Pending()
+            self._filling.clear()
             into_tables = into_tables or self._tables_are_due()
-            everything = Pending()
-            if into_tables:
+            everything = self._in_flight
+            if into_tables and self._journaled:
+                everything = Pending()
                 everything.extend(self._journaled)
-            everything.extend(self._in_flight)
+                everything.extend(self._in_flight)
         if not everything and not (durable and self._unsynced):
             return True
         written = self._try(lambda: self._write(everything, durable=durable, into_tables=into_tables))
@@ -404,6 +416,7 @@ class History:
                 self._journaled.extend(batch)
                 self._journaled.extend(self._pending)
                 self._journaled, self._pending = Pending(), self._journaled
+                self._filling.clear()
                 self._shrink()
             elif self._commits == 0:
                 self._journaled = Pending()
@@ -444,10 +457,13 @@ class History:
     def _write(self, batch: Pending, *, durable: bool, into_tables: bool) -> bool:
         if self._store is None:
             return False
-        if into_tables:
-            self._store.write(batch, durable=durable)
-        else:
-            self._store.journal(batch, durable=durable)
+        put = self._store.write if into_tables else self._store.journal
+        try:
+            put(batch, durable=durable)
+        except OverflowError:
+            # An integer beyond 64 bits slipped in as a value: as a float it fits.
+            batch.to_floats()
+            put(batch, durable=durable)
         self._commits = 0 if into_tables else self._commits + 1
         self._unsynced = not durable
         self._tell_written(self._store)
@@ -554,14 +570,6 @@ class History:
 
 def _has_tables(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA application_id").fetchone()[0] == tables.APPLICATION_ID)
-
-
-def _is_plain(values: Sequence[float | None]) -> bool:
-    """Whether all are known numbers of usual size: none can be beyond the length of them all as a vector."""
-    try:
-        return hypot(*cast("Sequence[float]", values)) < _LARGEST
-    except (TypeError, OverflowError):
-        return False
 
 
 def _clean(name: str, value: object) -> float | None:

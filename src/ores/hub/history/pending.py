@@ -46,28 +46,29 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self.chunks or self.events)
 
-    def add(self, module_id: str, names: tuple[str, ...], row: Row) -> None:
-        """Append one row."""
-        chunks = self.chunks.get(module_id)
-        if chunks is None:
-            self.chunks[module_id] = [Chunk(names, [row])]
-        elif chunks[-1].names is names or chunks[-1].names == names:
-            chunks[-1].rows.append(row)
-        else:
-            chunks.append(Chunk(names, [row]))
-        self.values += len(row)
+    def chunk(self, module_id: str, names: tuple[str, ...]) -> Chunk:
+        """The chunk that the next row of a module goes into; whoever appends to it counts its `values`."""
+        chunks = self.chunks.setdefault(module_id, [])
+        if not chunks or chunks[-1].names != names:
+            chunks.append(Chunk(names, []))
+        return chunks[-1]
 
     def extend(self, later: Pending) -> None:
         """Append a copy of everything that was recorded later."""
         for module_id, chunks in later.chunks.items():
-            mine = self.chunks.setdefault(module_id, [])
             for chunk in chunks:
-                if mine and mine[-1].names == chunk.names:
-                    mine[-1].rows.extend(chunk.rows)
-                else:
-                    mine.append(Chunk(chunk.names, chunk.rows.copy()))
+                self.chunk(module_id, chunk.names).rows.extend(chunk.rows)
         self.events.extend(later.events)
         self.values += later.values
+
+    def to_floats(self) -> None:
+        """Make every value a float, where integers were recorded."""
+        for chunks in self.chunks.values():
+            for chunk in chunks:
+                chunk.rows = [
+                    (t, *(None if value is None else float(value) for value in values))
+                    for t, *values in chunk.rows
+                ]
 
     def shrink(self, max_values: int, max_events: int) -> tuple[int, int]:
         """Drop the oldest rows of every module, and the oldest events, until the buffer is within its bounds.

@@ -159,8 +159,7 @@ class Store:
                 batch = _batches.decode(blob)
                 for n, rows in batch.chunks:
                     module_id, names = layouts[n]
-                    for t, *values in rows:
-                        left.add(module_id, names, (int(t or 0), *values))
+                    left.chunk(module_id, names).rows.extend((int(t or 0), *values) for t, *values in rows)
             except (msgspec.MsgspecError, LookupError, ValueError) as error:
                 raise DamagedBlock(f"the journal of the history is damaged: {error}") from error
             left.events.extend(batch.events)
