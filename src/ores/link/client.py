@@ -7,6 +7,7 @@ All times here are transport time. Whatever goes wrong ends as one of our errors
 from __future__ import annotations
 
 import asyncio
+import io
 import secrets
 import ssl
 from collections import Counter
@@ -44,6 +45,7 @@ T = TypeVar("T")
 
 _SNI_STRANGER: Final = "module.ores"
 _CLOSE_S: Final = 2.0
+_BODY_AT_ONCE_BYTES: Final = 65_536
 _used_channels: Final[Counter[str]] = Counter()
 
 
@@ -266,7 +268,7 @@ class LinkSession:
                 self._http.request(
                     method,
                     url,
-                    data=body or None,
+                    data=io.BytesIO(body) if len(body) > _BODY_AT_ONCE_BYTES else body or None,
                     headers=headers,
                     ssl=self._context,
                     server_hostname=self._sni,
@@ -355,7 +357,7 @@ def _translated(error: Exception, where: str) -> OresError:
     for cause in _causes(error):
         if isinstance(cause, WrongKey):
             return Forbidden(f"{where}: {cause.args[0]}", code="wrong_key")
-        if isinstance(cause, ssl.SSLError) and "ALERT" in (cause.reason or ""):
+        if isinstance(cause, ssl.SSLError) and "ALERT" in (getattr(cause, "reason", None) or ""):
             # TLS 1.3 tells a client of its rejection with the first answer, not in the handshake.
             return Forbidden(f"{where} does not know our key: pair with it first", code="not_pinned")
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.ClientPayloadError):

@@ -45,6 +45,7 @@ def server_context(identity: Identity, pins: Pins) -> ssl.SSLContext:
 
     door = _server_context(identity, pins)
     door.sni_callback = swap
+    door.sslobject_class = _RejectingObject
     return door
 
 
@@ -81,6 +82,25 @@ class _PinnedObject(ssl.SSLObject):
         if found != self.fingerprint:
             met = id_of(found) if found else "nobody"
             raise WrongKey(f"the server is {met}, pinned is {id_of(self.fingerprint)}")
+
+
+class _RejectingObject(ssl.SSLObject):
+    """A TLS connection that tells a client why it is refused.
+
+    asyncio and uvloop drop a failed handshake together with the alert that OpenSSL has prepared for the peer.
+    Asking once for "more input" makes them send it; whatever comes next ends the connection.
+    """
+
+    _rejection: ssl.SSLError | None = None
+
+    def do_handshake(self) -> None:
+        if self._rejection is not None:
+            raise self._rejection
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            self._rejection = error
+            raise ssl.SSLWantReadError from error
 
 
 def _server_context(identity: Identity, pins: Pins) -> ssl.SSLContext:
