@@ -105,3 +105,12 @@ def test_links_between_tables_lead_somewhere() -> None:
 def test_the_generator_stays_small() -> None:
     own = list((ROOT / "tools/generate").glob("*.py")) + list((ROOT / "tools/generate").glob("*.mjs"))
     assert sum(len(path.read_text().splitlines()) for path in own) <= 500
+
+
+def test_the_lock_file_has_the_packages_of_every_platform_and_no_download_address() -> None:
+    """Written beside an existing node_modules it leaves other platforms out, and then `npm ci` fails."""
+    text = (ROOT / "dashboard/package-lock.json").read_text()
+    packages = json.loads(text)["packages"]
+    named = {name for package in packages.values() for name in package.get("optionalDependencies", {})}
+    assert {name for name in named if f"node_modules/{name}" not in packages} == set()
+    assert "resolved" not in text

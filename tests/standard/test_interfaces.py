@@ -12,6 +12,9 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tools import schemas
 
+from ores.hub.api.app import ROUTES
+from ores.link.desk import PATHS as PAIRING_PATHS
+
 OPENAPI = ["openapi-module.yaml", "openapi-hub.yaml"]
 DOCUMENTS = [*OPENAPI, "asyncapi.yaml"]
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -151,3 +154,16 @@ def test_the_depth_of_a_state_is_counted_right() -> None:
     home = schemas.homes()["FromModule"]
     # frame, state, elements, element, ac_measure, terminals, conductor
     assert deepest(schemas.files()[home]["$defs"]["FromModule"], home) == 7
+
+
+def documented(name: str) -> set[tuple[str, str]]:
+    return {(what.split()[0], what.split()[1]) for document, what, _ in OPERATIONS if document == name}
+
+
+def test_the_hub_serves_what_its_document_says_and_no_more() -> None:
+    assert {(method, path) for method, path, _ in ROUTES} == documented("openapi-hub.yaml")
+
+
+def test_the_link_serves_the_pairing_that_the_document_says() -> None:
+    pairing = {each for each in documented("openapi-module.yaml") if each[1].startswith("/pairing")}
+    assert {(method, path) for path, method in PAIRING_PATHS.items()} == pairing

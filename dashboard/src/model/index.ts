@@ -108,9 +108,9 @@ export interface SessionInfo {
   owner_exists: boolean
   authenticated: boolean
   /**
-   * Of the caller, once logged in.
+   * Of the caller, once logged in; null before.
    */
-  name?: Name
+  name?: string | null
 }
 
 /**
@@ -1506,6 +1506,18 @@ export interface Fault {
    * True until a person resets it on site.
    */
   latched?: boolean
+}
+
+/**
+ * Faults of all elements that have any.
+ */
+export interface Faults {
+  /**
+   * Keyed by element id.
+   */
+  elements: {
+    [k: string]: Fault
+  }
 }
 
 /**

@@ -18,6 +18,21 @@ class WatchMode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     watch_only: bool
 
 
+class SessionInfo(Struct, frozen=True, kw_only=True):
+    """Whether somebody owns the hub, and whether the caller has logged in."""
+
+    owner_exists: bool
+    authenticated: bool
+    name: (
+        Annotated[
+            str,
+            Meta(description="Of the caller, once logged in; null before.", max_length=64, min_length=1),
+        ]
+        | None
+        | UnsetType
+    ) = UNSET
+
+
 class SeriesList(Struct, frozen=True, kw_only=True):
     """The series that the history holds."""
 
@@ -58,14 +73,6 @@ class Credentials(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str,
         Meta(description="Kept only as a salted hash.", max_length=256, min_length=8),
     ]
-
-
-class SessionInfo(Struct, frozen=True, kw_only=True):
-    """Whether somebody owns the hub, and whether the caller has logged in."""
-
-    owner_exists: bool
-    authenticated: bool
-    name: Annotated[common.Name, Meta(description="Of the caller, once logged in.")] | UnsetType = UNSET
 
 
 class DecisionList(Struct, frozen=True, kw_only=True):

@@ -150,6 +150,15 @@ class Fault(Struct, frozen=True, kw_only=True):
     latched: Annotated[bool, Meta(description="True until a person resets it on site.")] | UnsetType = UNSET
 
 
+class Faults(Struct, frozen=True, kw_only=True):
+    """Faults of all elements that have any."""
+
+    elements: Annotated[
+        dict[common.ElementId, Fault],
+        Meta(description="Keyed by element id.", max_length=256),
+    ]
+
+
 class AcMeasure(Struct, frozen=True, kw_only=True):
     """AC at the element's terminals; positive flows into the element."""
 
