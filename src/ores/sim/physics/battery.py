@@ -6,6 +6,7 @@ Rows: the AC battery, the hybrid's battery, the car. Positive power charges.
 from __future__ import annotations
 
 import numpy as np
+from numpy import add, fmax, fmin, multiply, negative, subtract
 from numpy.typing import NDArray
 
 from ores.sim.physics.config import Battery
@@ -78,24 +79,24 @@ class Stores:
     def update_limits(self) -> None:
         """Refresh `limit_w` from the energy stored."""
         limit = self.limit_w
-        np.subtract(self._edge, self.energy_wh, limit)
-        np.multiply(limit, self._slope, limit)
-        np.fmin(limit, self.rated_w, limit)
+        subtract(self._edge, self.energy_wh, limit)
+        multiply(limit, self._slope, limit)
+        fmin(limit, self.rated_w, limit)
 
     def clip(self, want_w: Floats) -> None:
         """Bring the wanted powers, shape (3, n_homes), within `limit_w`, in place."""
-        np.negative(self._discharge_w, self.floor_w)
-        np.fmin(want_w, self._charge_w, want_w)
-        np.fmax(want_w, self.floor_w, want_w)
+        negative(self._discharge_w, self.floor_w)
+        fmin(want_w, self._charge_w, want_w)
+        fmax(want_w, self.floor_w, want_w)
 
     def move(self) -> None:
         """Let `power_w` flow for one step: the store gains η P when charging and P / η when discharging."""
-        np.multiply(self.power_w, self.efficiency, self._stored_w)
-        np.multiply(self.power_w, self.inverse, self.loss_w)
-        np.fmin(self._stored_w, self.loss_w, self._stored_w)
-        np.subtract(self.power_w, self._stored_w, self.loss_w)
-        np.multiply(self._stored_w, self.hours, self._stored_w)
-        np.add(self.energy_wh, self._stored_w, self.energy_wh)
+        multiply(self.power_w, self.efficiency, self._stored_w)
+        multiply(self.power_w, self.inverse, self.loss_w)
+        fmin(self._stored_w, self.loss_w, self._stored_w)
+        subtract(self.power_w, self._stored_w, self.loss_w)
+        multiply(self._stored_w, self.hours, self._stored_w)
+        add(self.energy_wh, self._stored_w, self.energy_wh)
 
     def soc_pct(self, row: int, home: int) -> float:
         """State of charge of one store of one home."""

@@ -43,9 +43,11 @@ class Source(Protocol):
         ...
 
     def block(self, start_s: float, period_s: float, periods: int) -> Exogenous:
-        """Means over `periods` stretches of `period_s` from `start_s` (s since the start of the run).
+        """Means over up to `periods` stretches of `period_s` from `start_s` (s since the start of the run).
+
+        A source that ends sooner gives fewer, but at least one.
 
         Raises:
-            ScenarioError: The series ends before that, or cannot be given for this period.
+            ScenarioError: The series ends before the first, or cannot be given for this period.
         """
         ...

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
-from pvlib import atmosphere, clearsky, irradiance, pvsystem, solarposition, temperature
+from pvlib import atmosphere, clearsky, irradiance, pvsystem, spa, temperature
 
 from ores.sim.physics.config import PvArray, Site
 
@@ -18,6 +17,16 @@ TEMPERATURE_PER_K = -0.0035
 WIRING_AND_DIRT = 0.95
 """What soiling, mismatch and cables leave; the PVWatts figures for a young, unshaded roof."""
 
+_DELTA_T_S = 69.2
+_REFRACTION_DEG = 0.5667
+
+
+def _day_of_year(unix_s: Floats) -> Floats:
+    """1 on the first of January, UTC."""
+    day = np.floor(unix_s / 86_400.0).astype(np.int64).astype("datetime64[D]")
+    new_year = day.astype("datetime64[Y]").astype("datetime64[D]")
+    return np.asarray((day - new_year).astype(np.float64) + 1.0)
+
 
 def available_dc_w(
     site: Site, arrays: tuple[PvArray, ...], unix_s: Floats, clear_index: Floats, outdoor_c: Floats
@@ -25,7 +34,7 @@ def available_dc_w(
     """Direct-current power of each array and the irradiance behind it.
 
     Sun position: NREL SPA. Clear sky: Ineichen and Perez 2002. Beam and diffuse: Erbs, Klein, Duffie 1982.
-    Tilted plane: Hay and Davies 1980. Module temperature: Faiman 2008, 2 m/s of wind. Power: PVWatts version 5.
+    Tilted plane: Hay and Davies 1980. Module temperature: Faiman 2008, 2 m/s of wind. Power: PVWatts 5.
 
     Args:
         site: Of the house.
@@ -35,16 +44,22 @@ def available_dc_w(
         outdoor_c: Shape (n_times, n_homes).
 
     Returns:
-        Available power, shape (n_times, n_arrays, n_homes), >= 0, and the global horizontal irradiance in W/m²,
+        Available power, shape (n_times, n_arrays, n_homes), >= 0, and the global horizontal irradiance, W/m²,
         shape (n_times, n_homes).
     """
-    times = pd.to_datetime(unix_s, unit="s", utc=True)
-    sun = solarposition.get_solarposition(
-        times, site.latitude_deg, site.longitude_deg, altitude=site.altitude_m
+    # The array interface: the one for pandas costs as much again and warns of its own future.
+    sun = spa.solar_position(
+        unix_s,
+        site.latitude_deg,
+        site.longitude_deg,
+        site.altitude_m,
+        1013.25,
+        12.0,
+        _DELTA_T_S,
+        _REFRACTION_DEG,
     )
-    zenith = sun["apparent_zenith"].to_numpy(dtype=np.float64)[:, None]
-    azimuth = sun["azimuth"].to_numpy(dtype=np.float64)[:, None]
-    day = times.dayofyear.to_numpy(dtype=np.float64)[:, None]
+    zenith, azimuth = sun[0][:, None], sun[4][:, None]
+    day = _day_of_year(unix_s)[:, None]
     extra = irradiance.get_extra_radiation(day)
     pressure = atmosphere.alt2pres(site.altitude_m)
     airmass = atmosphere.get_absolute_airmass(atmosphere.get_relative_airmass(zenith), pressure)

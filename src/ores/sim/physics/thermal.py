@@ -62,10 +62,11 @@ def discretise(
 def home_network(config: HouseConfig, step_s: float) -> tuple[Floats, Floats]:
     """The five nodes of the home.
 
-    Building: EN ISO 13790:2008, the simple hourly method. Mass 165 kJ/(m²·K) of floor ("medium", Table 12). Air
-    and mass are joined by h_is = 3.45 W/(m²·K) on 4.5 times the floor area in series with h_ms = 9.1 W/(m²·K)
-    on 2.5 times the floor area. The air node holds the air and the furniture, 15 kJ/(m²·K). The hybrid's pack
-    stands indoors and warms the rooms; the AC battery stands in a garage, half-way between indoors and outdoors.
+    Building: EN ISO 13790:2008, the simple hourly method. Mass 165 kJ/(m²·K) of floor ("medium", Table 12).
+    Air and mass are joined by h_is = 3.45 W/(m²·K) on 4.5 times the floor area in series with h_ms = 9.1
+    W/(m²·K) on 2.5 times the floor area. The air node holds the air and the furniture, 15 kJ/(m²·K). The
+    pack of the hybrid stands indoors and warms the rooms; the AC battery stands in a garage, coupled half to
+    indoors and half to outdoors.
     """
     house = config.building
     to_mass = 1.0 / (1.0 / (3.45 * 4.5 * house.floor_m2) + 1.0 / (9.1 * 2.5 * house.floor_m2))

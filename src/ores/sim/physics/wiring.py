@@ -41,8 +41,8 @@ class Layout:
         elements: By name, in row order.
         rows: Number of rows.
         summed: Number of leading rows that the closing matrix reads.
-        closing: Shape (3 conductors, summed): rows of `backup_port`, `grid_port`, `grid` from the rows
-            above them.
+        closing: Shape (3 conductors, summed): `backup_port`, `grid_port` and `grid` from the rows above them.
+        grid_side: Shape (conductors, summed): `grid` when the tie is open.
         on_backup: Per circuit and the unmetered rest (last), whether it hangs on the backup bus.
         backup_shares: Shape (conductors, circuits + 1): consumption of the backup bus per conductor.
     """
@@ -51,6 +51,7 @@ class Layout:
     rows: int
     summed: int
     closing: Floats
+    grid_side: Floats
     on_backup: NDArray[np.bool_]
     backup_shares: Floats
 
@@ -119,4 +120,12 @@ def lay_out(config: HouseConfig) -> Layout:
                 closing[0, :, element.rows] = -share
     on_backup = np.array([c.bus == BACKUP for c in loads])
     backup_shares = np.array([c.shares if c.bus == BACKUP else (0.0,) * phases for c in loads]).T.copy()
-    return Layout(elements, top, summed, closing.reshape(3 * phases, summed), on_backup, backup_shares)
+    return Layout(
+        elements=elements,
+        rows=top,
+        summed=summed,
+        closing=closing.reshape(3 * phases, summed),
+        grid_side=closing[2] - closing[1],
+        on_backup=on_backup,
+        backup_shares=backup_shares,
+    )

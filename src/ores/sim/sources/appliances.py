@@ -53,7 +53,7 @@ HOURS: dict[str, Floats] = {
     "morning": _weights(h00_05=0.01, h06_08=4.0, h21_22=1.0),
     "work": _weights(h00_06=0.0, h08_12=3.0, h13_16=2.0, h19_20=0.5),
 }
-"""Relative frequency by local hour, shaped like the activity profiles of Richardson et al., Domestic electricity
+"""Relative frequency by local hour, after the activity profiles of Richardson et al., Domestic electricity
 use: a high-resolution energy demand model, Energy and Buildings 42 (2010)."""
 
 APPLIANCES: tuple[Appliance, ...] = (
