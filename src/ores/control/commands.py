@@ -6,12 +6,15 @@ from math import inf
 
 from msgspec import UNSET
 
-from ores.control.house import BatteryUnit, House, Unit
+from ores.control.bounds import Asked, Bound, limit_of
+from ores.control.chargers import current_a
+from ores.control.house import BatteryUnit, ChargerUnit, HeatUnit, House, Unit
 from ores.control.memory import Sent
-from ores.control.offers import RANKS
+from ores.control.offers import EQUIPMENT, POLICY, RANKS
 from ores.control.rulings import Ruling
+from ores.control.shed import CircuitUnit
 from ores.control.topology import Place
-from ores.model import ElementCommand, Limits, SetpointCommand
+from ores.model import ElementCommand, Limits, ModeCommand, SetpointCommand, SwitchCommand
 
 MAX_W = 1e6
 MAX_A = 1e4
@@ -34,13 +37,101 @@ def limits(place: Place, consume_max_w: float, produce_max_w: float, current_max
     )
 
 
-def battery_command(unit: BatteryUnit) -> ElementCommand:
-    """Limits and set-point of a battery."""
-    limit = limits(unit.place, unit.consume_max_w, unit.produce_max_w, unit.place.current_max_a)
+def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> list[Ruling]:
+    """One ruling with its command for each element that the cycle decides about."""
+    rulings: dict[str, Ruling] = {}
+    allowed_w: dict[str, float] = {}
+    for producer in house.producers:
+        allowed_w[producer.key] = producer.allowed_w
+        limit = limits(producer.place, inf, producer.allowed_w, producer.place.current_max_a)
+        rulings[producer.key] = ruling(house, producer, _command(limit), producer.allowed_w)
+    for battery in house.batteries:
+        command = _battery_command(battery, allowed_w.get(battery.key, inf))
+        if battery.command_w is not None:
+            remember_sent(house, battery, battery.command_w)
+        elif not battery.rule:
+            battery.say("policy", POLICY, "owner", "nobody asks for anything: it keeps to its own policy")
+        rulings[battery.key] = ruling(house, battery, command, battery.command_w or 0.0)
+    for charger in house.chargers:
+        remember_sent(house, charger, charger.command_w or 0.0)
+        rulings[charger.key] = ruling(house, charger, _charger_command(charger), charger.command_w or 0.0)
+    for heat in house.heats:
+        rulings[heat.key] = _heat_ruling(house, asked, heat)
+    for circuit in circuits:
+        switch = SwitchCommand(closed=circuit.closed is True)
+        command = ElementCommand(limit=_plain_limits(circuit.place, asked) or UNSET, switch=switch)
+        rulings[circuit.key] = ruling(house, circuit, command, float(switch.closed))
+    for place in house.topology.plain:
+        if place.key not in rulings and house.steers(place):
+            _rule_plain(house, asked, place, rulings)
+    return list(rulings.values())
+
+
+def _command(limit: Limits | None) -> ElementCommand:
+    return ElementCommand(limit=UNSET if limit is None else limit)
+
+
+def _battery_command(unit: BatteryUnit, allowed_w: float) -> ElementCommand:
+    produce_max_w = min(unit.produce_max_w, allowed_w)
+    limit = limits(unit.place, unit.consume_max_w, produce_max_w, unit.place.current_max_a)
     return ElementCommand(
         limit=UNSET if limit is None else limit,
         setpoint=UNSET if unit.command_w is None else SetpointCommand(power_w=unit.command_w),
     )
+
+
+def _charger_command(unit: ChargerUnit) -> ElementCommand:
+    power_w = unit.command_w or 0.0
+    if unit.charger.by_setpoint:
+        return ElementCommand(setpoint=SetpointCommand(power_w=power_w))
+    # Where only power can be limited, the vehicle's own conductors decide what the current comes to.
+    return _command(limits(unit.place, power_w if not unit.place.can_current else inf, inf, current_a(unit)))
+
+
+def _heat_ruling(house: House, asked: Asked, unit: HeatUnit) -> Ruling:
+    limit = _plain_limits(unit.place, asked)
+    if not unit.rule:
+        unit.say("policy", POLICY, "owner", "nobody asks for anything: it keeps to its own policy")
+    command = ElementCommand(
+        limit=UNSET if limit is None else limit,
+        mode=UNSET if unit.mode is None else ModeCommand(mode=unit.mode),
+    )
+    # Modes have no size: each counts as its own number.
+    names = [unit.heat.blocked, unit.heat.normal, unit.heat.boost]
+    number = 1000.0 * (names.index(unit.mode) + 1) if unit.mode in names else 0.0
+    return ruling(house, unit, command, number)
+
+
+def _plain_limits(place: Place, asked: Asked) -> Limits | None:
+    """The limits that the offers leave an element that nobody steers."""
+    consume_w, produce_w, current_a_ = place.consume_max_w, place.produce_max_w, place.current_max_a
+    for subject in (place.key, place.module_id):
+        bounds = asked.bounds.get(subject)
+        if bounds is not None:
+            consume_w = min(consume_w, limit_of(bounds.consume))
+            produce_w = min(produce_w, limit_of(bounds.produce))
+            current_a_ = min(current_a_, limit_of(bounds.current))
+    return limits(place, consume_w, produce_w, current_a_)
+
+
+def _rule_plain(house: House, asked: Asked, place: Place, rulings: dict[str, Ruling]) -> None:
+    limit = _plain_limits(place, asked)
+    if limit is None:
+        return
+    unit = Unit(place, None)
+    unit.say("rating", EQUIPMENT, "hub", "it may do what it is rated for")
+    for subject in (place.key, place.module_id):
+        for bound in (b for kind in ("consume", "produce", "current") for b in _bounds(asked, subject, kind)):
+            unit.limit_by(bound.source)
+            unit.say(bound.rule, bound.rank, bound.source, bound.reason)
+    rulings[place.key] = ruling(house, unit, _command(limit), 0.0)
+
+
+def _bounds(asked: Asked, subject: str, kind: str) -> list[Bound]:
+    bounds = asked.bounds.get(subject)
+    if bounds is None:
+        return []
+    return {"consume": bounds.consume, "produce": bounds.produce, "current": bounds.current}[kind]
 
 
 def remember_sent(house: House, unit: Unit, power_w: float) -> None:

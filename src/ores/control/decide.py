@@ -7,17 +7,35 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from ores.control.bounds import gather
-from ores.control.commands import battery_command, remember_sent, ruling
+from ores.control.chargers import rise_slowly, wish_chargers
+from ores.control.commands import compose
+from ores.control.curtail import hold_export
 from ores.control.dispatch import bound_batteries, dispatch
 from ores.control.house import House, read
+from ores.control.limits import hold_limits
 from ores.control.memory import Memory
 from ores.control.offers import GRID_OBLIGATION, Offer
 from ores.control.rulings import Ruling, noticed
+from ores.control.shed import switch
 from ores.control.snapshot import Snapshot
+from ores.control.strategies.backup_reserve import backup_reserve
+from ores.control.strategies.ev_surplus import ev_surplus
+from ores.control.strategies.export_limit import export_limit
+from ores.control.strategies.heat_surplus import heat_surplus
+from ores.control.strategies.import_limit import import_limit
+from ores.control.strategies.island import island
 from ores.control.strategies.self_consumption import self_consumption
 from ores.model import ElementCommand
 
-_STRATEGIES = (self_consumption,)
+_STRATEGIES = (
+    import_limit,
+    export_limit,
+    island,
+    backup_reserve,
+    ev_surplus,
+    heat_surplus,
+    self_consumption,
+)
 _SUSPENDED_ON_ISLAND = frozenset({GRID_OBLIGATION})
 
 
@@ -47,58 +65,46 @@ def decide(snapshot: Snapshot, proposals: Iterable[Offer], memory: Memory, now_s
         now_s: Process time, monotonic.
     """
     proposals = list(proposals)
-    house = _cycle(snapshot, proposals, memory, now_s, watched=False)
+    house, rulings = _cycle(snapshot, proposals, memory, now_s, watched=False)
     commands: dict[str, dict[str, ElementCommand]] = {}
-    rulings: dict[str, Ruling] = {}
-    _compose(house, commands, rulings)
+    for ruling in rulings:
+        if ruling.command is not None:
+            commands.setdefault(ruling.module_id, {})[ruling.element_id] = ruling.command
     if not all(module.controllable for module in snapshot.modules.values()):
-        _watch(snapshot, proposals, memory, now_s, rulings)
-    decisions = _record(house, memory, rulings, now_s)
-    return Decided(commands=commands, decisions=decisions, rulings=rulings, memory=house.draft.freeze(now_s))
+        # Once more as if watched modules were ours: what would they be told?
+        _, would = _cycle(snapshot, proposals, memory, now_s, watched=True)
+        rulings += [ruling for ruling in would if ruling.watch_only]
+    by_key = {f"{ruling.module_id}/{ruling.element_id}": ruling for ruling in rulings}
+    decisions = _record(house, memory, by_key, now_s)
+    return Decided(commands=commands, decisions=decisions, rulings=by_key, memory=house.draft.freeze(now_s))
 
 
 def _cycle(
     snapshot: Snapshot, proposals: list[Offer], memory: Memory, now_s: float, *, watched: bool
-) -> House:
+) -> tuple[House, list[Ruling]]:
     house = read(snapshot, memory, now_s, watched=watched)
     offers = [*proposals]
     for strategy in _STRATEGIES:
         offers += strategy(house)
     asked = gather(offers, now_s, _SUSPENDED_ON_ISLAND if house.island else frozenset())
     bound_batteries(house, asked)
+    wish_chargers(house, asked)
     dispatch(house, asked)
-    return house
-
-
-def _compose(
-    house: House, commands: dict[str, dict[str, ElementCommand]], rulings: dict[str, Ruling]
-) -> None:
-    for unit in house.batteries:
-        command = battery_command(unit)
-        commands.setdefault(unit.place.module_id, {})[unit.place.element_id] = command
-        if unit.command_w is not None:
-            remember_sent(house, unit, unit.command_w)
-        if unit.rule:
-            rulings[unit.key] = ruling(house, unit, command, unit.command_w or 0.0)
-
-
-def _watch(
-    snapshot: Snapshot, proposals: list[Offer], memory: Memory, now_s: float, rulings: dict[str, Ruling]
-) -> None:
-    """Decide once more as if watched modules were ours, and keep what concerns them."""
-    would = _cycle(snapshot, proposals, memory, now_s, watched=True)
-    would_rulings: dict[str, Ruling] = {}
-    _compose(would, {}, would_rulings)
-    rulings.update({key: ruling for key, ruling in would_rulings.items() if ruling.watch_only})
+    limits = hold_limits(house, asked)
+    rise_slowly(house)
+    hold_export(house, asked)
+    circuits = switch(house, asked, limits)
+    return house, compose(house, asked, circuits)
 
 
 def _record(house: House, memory: Memory, rulings: dict[str, Ruling], now_s: float) -> list[Ruling]:
+    """The rulings that say something new, remembered so that they are not said again."""
     decisions = []
-    for key, each in rulings.items():
+    for key, ruling in rulings.items():
         before = memory.told.get(key)
-        told = noticed(each, before, now_s)
+        told = noticed(ruling, before, now_s)
         if told is not None:
-            decisions.append(each)
+            decisions.append(ruling)
             house.draft.told[key] = told
         elif before is not None:
             house.draft.told[key] = before

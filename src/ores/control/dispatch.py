@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
-
 from ores.control.bounds import NONE, Asked, limit_of, sources_below
 from ores.control.house import BatteryUnit, House, available_w
-from ores.control.offers import CONNECTION, GRID_OBLIGATION, Offer
+from ores.control.offers import CONNECTION, GRID_OBLIGATION, ISLAND_BALANCE, PROTECTION, Offer
+from ores.control.words import kilo
 
 # Below this a change is not worth a lease.
 DEADBAND_W = 10.0
+# What a battery must rise above its reserve before it gives again.
+RESERVE_BAND_PCT = 1.0
 
 
 def bound_batteries(house: House, asked: Asked) -> None:
@@ -30,13 +31,25 @@ def _keep_reserve(house: House, unit: BatteryUnit, asked: Asked) -> None:
         for subject in (unit.key, unit.place.module_id, CONNECTION, *_store_keys(unit))
         for bound in asked.bounds.get(subject, NONE).soc
     ]
-    if not reserves or (unit.soc_pct is not None and unit.soc_pct > max(b.value for b in reserves)):
+    if not reserves or _above(house, unit, max(bound.value for bound in reserves)):
         return
     # At the inverter, what the sun gives may still go out.
     sun_w = 0.0
     if unit.battery.whole_inverter:
         sun_w = available_w(house, unit.place.module_id, unit.battery.suns) or 0.0
     unit.produce_max_w = min(unit.produce_max_w, sun_w)
+
+
+def _above(house: House, unit: BatteryUnit, reserve_pct: float) -> bool:
+    """Whether it may be discharged. Once at the reserve, it must rise a little before it gives again."""
+    if unit.soc_pct is None:
+        return False
+    above = unit.soc_pct > reserve_pct + RESERVE_BAND_PCT or (
+        unit.soc_pct > reserve_pct and unit.key in house.memory.above
+    )
+    if above:
+        house.draft.above[unit.key] = True
+    return above
 
 
 def _store_keys(unit: BatteryUnit) -> tuple[str, ...]:
@@ -52,13 +65,16 @@ def dispatch(house: House, asked: Asked) -> None:
     for unit in house.batteries:
         if house.island and _on_island(house, unit):
             unit.say(
-                "island", 3, "hub", "the house is an island: its power is held by whoever forms the grid"
+                "island",
+                ISLAND_BALANCE,
+                "hub",
+                "the house is an island: its power is held by whoever forms the grid",
             )
             continue
         wish = _own_wish(unit, asked)
         if unit.power_w is None:
             unit.command_w = 0.0
-            unit.say("unknown", 0, "hub", "idle: its power is unknown")
+            unit.say("unknown", PROTECTION, "hub", "idle: its power is unknown")
         elif wish is not None and (target is None or wish.rank <= target.rank):
             _follow(house, unit, wish, asked)
         else:
@@ -66,7 +82,7 @@ def dispatch(house: House, asked: Asked) -> None:
     if house.grid_w is None or house.rest_w is None:
         for unit in pool:
             unit.command_w = 0.0
-            unit.say("unknown", 0, "hub", f"idle: {house.unknown}")
+            unit.say("unknown", PROTECTION, "hub", f"idle: {house.unknown}")
         return
     _follow_grid(house, pool, target, asked)
 
@@ -114,7 +130,7 @@ def _follow_grid(house: House, pool: list[BatteryUnit], target: Offer | None, as
         wanted_w = must_take_w
     else:
         wanted_w = (target.power_w or 0.0) - rest_w + house.curtailed_w - fixed_w
-    total_w = max(wanted_w, must_take_w)
+    total_w = min(max(wanted_w, must_take_w), _import_room_w(house, asked, fixed_w))
     shares = share(total_w, pool)
     for unit, share_w in zip(pool, shares, strict=True):
         unit.command_w = _settle(house, unit, share_w)
@@ -123,6 +139,13 @@ def _follow_grid(house: House, pool: list[BatteryUnit], target: Offer | None, as
         else:
             unit.say(target.rule, target.rank, target.source, _words(house, unit, target))
         _name_limits(unit, total_w, asked)
+
+
+def _import_room_w(house: House, asked: Asked, fixed_w: float) -> float:
+    """What batteries may draw before the import limit is reached, chargers at what they are told."""
+    import_max_w = limit_of(asked.bounds.get(CONNECTION, NONE).consume)
+    chargers_w = sum(max(0.0, (u.command_w or 0.0) - (u.power_w or 0.0)) for u in house.chargers)
+    return import_max_w - (house.rest_w or 0.0) - chargers_w - fixed_w
 
 
 def guard_w(export_max_w: float) -> float:
@@ -145,11 +168,6 @@ def _words(house: House, unit: BatteryUnit, target: Offer) -> str:
     if abs(rest_w) <= 2 * DEADBAND_W:
         return "idle: the house uses what the sun gives"
     return f"idle{soc}: {cause}, but it can {'take' if rest_w < 0.0 else 'give'} no more"
-
-
-def kilo(power_w: float) -> str:
-    """Power for people."""
-    return f"{power_w / 1000.0:.1f} kW" if abs(power_w) >= 950.0 else f"{power_w:.0f} W"
 
 
 def share(total_w: float, units: list[BatteryUnit]) -> list[float]:
@@ -214,9 +232,3 @@ def on_steps(unit: BatteryUnit, power_w: float) -> float:
     if 0.0 < power_w < battery.consume_min_w:
         return 0.0
     return power_w + 0.0
-
-
-def reported_limit_w(unit: BatteryUnit) -> float | None:
-    """The limit on producing that a battery reports to be in force, None where it says nothing."""
-    limit = unit.state.limit if unit.state is not None else UNSET
-    return None if limit is UNSET or limit.produce_max_w is UNSET else limit.produce_max_w

@@ -132,7 +132,7 @@ class HeatUnit(Unit):
 class Draft:
     """The memory that the next cycle gets, while it is written."""
 
-    __slots__ = ("chargers", "fixed", "heats", "over_since_s", "rest_w", "sent", "shed", "told")
+    __slots__ = ("above", "chargers", "fixed", "heats", "over_since_s", "rest_w", "sent", "shed", "told")
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[Sent, ...]] = {}
@@ -143,6 +143,7 @@ class Draft:
         self.shed: dict[str, Shed] = {}
         self.over_since_s: dict[str, float] = {}
         self.told: dict[str, Told] = {}
+        self.above: dict[str, bool] = {}
 
     def freeze(self, now_s: float) -> Memory:
         """The memory as it is passed on."""
@@ -155,6 +156,7 @@ class Draft:
             shed=self.shed,
             over_since_s=self.over_since_s,
             told=self.told,
+            above=self.above,
             time_s=now_s,
         )
 
@@ -370,7 +372,6 @@ def available_w(house: House, module_id: str, sources: tuple[str, ...]) -> float
 
 def _producer(house: House, producer: Producer) -> ProducerUnit:
     unit = ProducerUnit(producer, house.state(producer.place))
-    _on_the_way(house, unit, producer.window_s, inf)
     unit.high_w = 0.0
     unit.available_w = available_w(house, producer.place.module_id, producer.sources)
     house.curtailed_w += _curtailed_w(house, unit)

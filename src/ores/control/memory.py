@@ -52,6 +52,7 @@ class Memory(Struct, frozen=True, kw_only=True):
         rest_w: What the house drew without its batteries at the last cycle.
         fixed: What was not steered at each limit, in the limit's own unit, at the last cycle.
         over_since_s: Since when a limit is exceeded that only opening circuits can hold, by limit.
+        above: Batteries that have been above their reserve since they last reached it.
         time_s: Of the last cycle.
     """
 
@@ -62,5 +63,6 @@ class Memory(Struct, frozen=True, kw_only=True):
     heats: dict[str, HeatMemory] = field(default_factory=dict)
     shed: dict[str, Shed] = field(default_factory=dict)
     over_since_s: dict[str, float] = field(default_factory=dict)
+    above: dict[str, bool] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
     time_s: float | None = None

@@ -93,7 +93,6 @@ class Producer(Struct, frozen=True, kw_only=True):
     place: Place
     sources: tuple[str, ...]
     stores: bool
-    window_s: float
 
 
 class Charger(Struct, frozen=True, kw_only=True):
@@ -157,6 +156,8 @@ class Topology(Struct, frozen=True, kw_only=True):
     heats: tuple[Heat, ...]
     circuits: tuple[Circuit, ...]
     ties: tuple[Tie, ...]
+    formers: tuple[Place, ...]
+    former_max_w: Mapping[str, float]
     plain: tuple[Place, ...]
     boundary: tuple[Place, ...]
     suns: tuple[Place, ...]
@@ -235,6 +236,7 @@ class _Builder:
         self.heats: list[Heat] = []
         self.circuits: list[tuple[Element, Place]] = []
         self.ties: list[Tie] = []
+        self.former_max_w: dict[str, float] = {}
         self.plain: list[Place] = []
         self.boundary: list[Place] = []
         self.suns: list[Place] = []
@@ -267,6 +269,8 @@ class _Builder:
         if caps.storage is not UNSET and element.kind != "evse":
             self.stores.append(place)
             self.capacities[place.key] = caps.storage.capacity_wh
+        if caps.form_grid is not UNSET:
+            self.former_max_w[place.key] = caps.form_grid.power_max_w
         if caps.isolate is not UNSET:
             self.ties.append(
                 Tie(
@@ -318,6 +322,8 @@ class _Builder:
             heats=tuple(self.heats),
             circuits=tuple(_circuit(e, p, frozenset(members.get(p.key, ()))) for e, p in self.circuits),
             ties=tuple(self.ties),
+            formers=tuple(self.places[key] for key in self.former_max_w),
+            former_max_w=self.former_max_w,
             plain=tuple(self.plain),
             boundary=tuple(self.boundary),
             suns=tuple(self.suns),
@@ -433,15 +439,8 @@ class _Module:
         caps = element.capabilities
         if element.kind == "inverter":
             suns, stores = self.behind_inverter(element)
-            if not suns and caps.produce is UNSET and (stores or caps.storage is not UNSET):
-                return None
-            if (
-                not suns
-                and caps.produce is UNSET
-                and element.kind == "inverter"
-                and not _limits_output(element)
-            ):
-                return None
+            if not suns and (stores or caps.storage is not UNSET):
+                return None  # a battery inverter: no sun to hold back
         elif element.kind == "pv" or (caps.produce is not UNSET and caps.storage is UNSET):
             inverter = self.inverter_of(element)
             if inverter is not None and _limits_output(inverter):
@@ -456,12 +455,9 @@ class _Module:
         peak_w = sum(
             _or(p.peak_w, inf) for i in sources if (p := self.ids[i].capabilities.produce) is not UNSET
         )
-        response_s = caps.setpoint.response_s if caps.setpoint is not UNSET else 1.0
         if place.produce_max_w == inf and sources and not stores:
             place = _with_produce_max(place, peak_w)
-        return Producer(
-            place=place, sources=sources, stores=bool(stores), window_s=response_s + self.period_s
-        )
+        return Producer(place=place, sources=sources, stores=bool(stores))
 
 
 def _limits_output(element: Element) -> bool:

@@ -1,0 +1,195 @@
+"""Holding what may be exported: batteries first, then the sun, only as far as nobody can take it.
+
+Limits on the sun are absolute: what the house takes now and what may be exported, less a guard. A hub that
+dies leaves them standing, so more sun cannot push more into the grid before the lease ends.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from msgspec import UNSET
+
+from ores.control.bounds import NONE, Asked, Bound, limit_of, strictest
+from ores.control.dispatch import guard_w, on_steps
+from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled
+from ores.control.offers import CONNECTION, POLICY
+from ores.control.words import kilo
+
+
+def hold_export(house: House, asked: Asked) -> None:
+    """Keep discharging batteries, then producers, below what may be exported."""
+    for unit in house.producers:
+        unit.say("free", POLICY, "hub", "the sun may give what it has")
+        for subject in (unit.key, unit.place.module_id):
+            bounds = asked.bounds.get(subject, NONE)
+            narrowest = strictest(bounds.produce)
+            if narrowest is not None and narrowest.value < unit.allowed_w:
+                _narrow(unit, narrowest.value, narrowest)
+    _hold_modules(house, asked)
+    bound = strictest(asked.bounds.get(CONNECTION, NONE).produce)
+    if bound is None or house.grid_w is None:
+        _idle_unseen(house, asked)
+        return
+    _hold_batteries(house, bound, house.grid_w)
+    _hold_producers(house, bound, house.grid_w)
+    for battery in house.batteries:
+        _keep_behind_output(house, battery)
+
+
+def _narrow(unit: ProducerUnit, allowed_w: float, bound: Bound) -> None:
+    unit.allowed_w = allowed_w
+    unit.limit_by(bound.source)
+    unit.say(bound.rule, bound.rank, bound.source, f"at most {kilo(allowed_w)}: {bound.reason}")
+
+
+def _hold_modules(house: House, asked: Asked) -> None:
+    """A bound on a module of several producers is shared pro rata of what each could give."""
+    groups: dict[str, list[ProducerUnit]] = {}
+    for unit in house.producers:
+        groups.setdefault(unit.place.module_id, []).append(unit)
+    for module_id, units in groups.items():
+        bound = strictest(asked.bounds.get(module_id, NONE).produce) if len(units) > 1 else None
+        if bound is None:
+            continue
+        for unit, allowed_w in zip(units, _shares(units, bound.value), strict=True):
+            if allowed_w < unit.allowed_w:
+                _narrow(unit, allowed_w, bound)
+
+
+def _idle_unseen(house: House, asked: Asked) -> None:
+    """Where export is limited and nobody sees it, no battery discharges."""
+    if limit_of(asked.bounds.get(CONNECTION, NONE).produce) == inf:
+        return
+    for unit in house.batteries:
+        if unit.command_w is not None and unit.command_w < 0.0:
+            unit.command_w = 0.0
+            unit.limit_by("export limit")
+
+
+def _hold_batteries(house: House, bound: Bound, grid_w: float) -> None:
+    """Batteries discharge into the house, and into the grid only up to the limit."""
+    units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
+    plain_w, settled_w = settled(grid_w, units, house.memory.rest_w)
+    # What remembers may only show more room to give than the plain readings.
+    room_w = max(0.0, max(plain_w, settled_w) + bound.value)
+    giving = [unit for unit in house.batteries if (unit.command_w or 0.0) < 0.0]
+    taken_w = sum(unit.command_w or 0.0 for unit in house.batteries if (unit.command_w or 0.0) > 0.0)
+    given_w = -sum(unit.command_w or 0.0 for unit in giving)
+    excess_w = given_w - room_w - taken_w
+    for rank in sorted({unit.rank for unit in giving}, reverse=True):
+        group = [unit for unit in giving if unit.rank == rank]
+        group_w = -sum(unit.command_w or 0.0 for unit in group)
+        if excess_w <= 1e-6:
+            break
+        keep = max(0.0, 1.0 - excess_w / group_w) if group_w > 0.0 else 0.0
+        excess_w -= group_w * (1.0 - keep)
+        for unit in group:
+            unit.command_w = on_steps(unit, float(int((unit.command_w or 0.0) * keep)))
+            unit.limit_by(bound.source)
+    for unit in house.batteries:
+        _limit_idle_battery(unit, room_w)
+
+
+def _limit_idle_battery(unit: BatteryUnit, room_w: float) -> None:
+    """A battery on its own policy gets the room as a limit."""
+    if unit.command_w is None and unit.rule != "island":
+        unit.produce_max_w = min(unit.produce_max_w, float(int(room_w)))
+
+
+def _hold_producers(house: House, bound: Bound, grid_w: float) -> None:
+    now_w = _allowed_w(house, bound, grid_w)
+    # A reading that runs ahead of the other looks like room: more is given when two cycles agree.
+    before_w = house.memory.fixed.get("allowed", 0.0)
+    house.draft.fixed["allowed"] = now_w
+    allowed_w = min(now_w, max(before_w, sum(_in_force_w(unit) for unit in house.producers)))
+    for unit, share_w in zip(house.producers, _shares(house.producers, allowed_w), strict=True):
+        wanted_w = max(0.0, share_w)
+        if wanted_w < unit.allowed_w:
+            unit.allowed_w = min(unit.allowed_w, _kept(unit, wanted_w))
+            _explain(unit, bound)
+
+
+def _allowed_w(house: House, bound: Bound, grid_w: float) -> float:
+    """What all producers together may give: what is taken, and what may be exported, less the guard."""
+    outputs = {unit.key for unit in house.producers}
+    takers: list[Unit] = [
+        u for u in house.batteries if u.key not in outputs and u.battery.producer not in outputs
+    ]
+    takers += house.chargers
+    units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in (*takers, *house.producers)]
+    plain_w, settled_w = settled(grid_w, units, house.memory.fixed.get("export"))
+    house.draft.fixed["export"] = settled_w
+    taken_w = 0.0
+    for unit in takers:
+        power_w = unit.power_w or 0.0
+        # What is told to fall will fall; what is told to rise has not risen yet.
+        taken_w += power_w if unit.command_w is None else min(power_w, unit.command_w)
+    return max(0.0, max(plain_w, settled_w) + taken_w + bound.value - guard_w(bound.value))
+
+
+def _shares(units: list[ProducerUnit], allowed_w: float) -> list[float]:
+    """Share what may be given: to each what its source has, and the spare, pro rata."""
+    if not units:
+        return []
+    needs = [
+        min(u.place.produce_max_w, 1e6 if u.available_w is None or u.producer.stores else u.available_w)
+        for u in units
+    ]
+    total_w = sum(needs)
+    if total_w > allowed_w:
+        return [float(int(allowed_w * need / total_w)) for need in needs]
+    peaks = [min(unit.place.produce_max_w, 1e6) for unit in units]
+    peak_w = sum(peaks) or 1.0
+    spare_w = allowed_w - total_w
+    return [float(int(need + spare_w * peak / peak_w)) for need, peak in zip(needs, peaks, strict=True)]
+
+
+def _in_force_w(unit: ProducerUnit) -> float:
+    """The limit that the producer reports, else the most that it now gives."""
+    limit = unit.state.limit if unit.state is not None else UNSET
+    if limit is UNSET or limit.produce_max_w is UNSET:
+        return max(0.0, -(unit.power_w or 0.0))
+    return limit.produce_max_w
+
+
+def _kept(unit: ProducerUnit, wanted_w: float) -> float:
+    """The limit in force stays while it is no wider than allowed and holds nothing back."""
+    held_w = _in_force_w(unit)
+    if held_w > wanted_w:
+        return wanted_w
+    peak_w = min(unit.place.produce_max_w, 1e6)
+    if (
+        unit.available_w is not None
+        and not unit.producer.stores
+        and held_w >= unit.available_w + 0.05 * peak_w
+    ):
+        return held_w
+    return held_w if wanted_w - held_w < min(10.0, 0.005 * peak_w) else wanted_w
+
+
+def _explain(unit: ProducerUnit, bound: Bound) -> None:
+    available_w = unit.available_w
+    if available_w is not None and not unit.producer.stores and unit.allowed_w >= available_w:
+        unit.say(
+            "export_limit", bound.rank, bound.source, f"all of {kilo(available_w)} is taken: {bound.reason}"
+        )
+        return
+    unit.limit_by(bound.source)
+    of = f" of {kilo(available_w)}" if available_w is not None else ""
+    unit.say(
+        "export_limit",
+        bound.rank,
+        bound.source,
+        f"{kilo(unit.allowed_w)}{of}: nobody can take more, and {bound.reason}",
+    )
+
+
+def _keep_behind_output(house: House, unit: BatteryUnit) -> None:
+    """An inverter that is told a set-point and a limit on its output gets no set-point beyond it."""
+    if unit.command_w is None or unit.command_w >= 0.0 or not unit.battery.whole_inverter:
+        return
+    for producer in house.producers:
+        if producer.key == unit.key and unit.command_w < -producer.allowed_w:
+            unit.command_w = on_steps(unit, -producer.allowed_w)
+            unit.limited += [source for source in producer.limited if source not in unit.limited]

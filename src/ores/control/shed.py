@@ -1,0 +1,145 @@
+"""The last means: heat is blocked, then circuits that are not critical are opened, and patiently closed."""
+
+from __future__ import annotations
+
+from ores.control.bounds import Asked
+from ores.control.house import HeatUnit, House, Unit
+from ores.control.limits import Limit
+from ores.control.memory import Shed
+from ores.control.offers import CONNECTION
+from ores.control.snapshot import power_w
+from ores.control.topology import Circuit
+
+# An inrush is no overload.
+PATIENCE_S = 4.0
+# Room must last this long, and be this much larger than what was shed.
+RETURN_S = 60.0
+RETURN_PART = 1.2
+
+
+class CircuitUnit(Unit):
+    """A switchable circuit during one cycle; `closed` is what it is told, None leaves it alone."""
+
+    __slots__ = ("circuit", "closed")
+
+    def __init__(self, circuit: Circuit, house: House) -> None:
+        super().__init__(circuit.place, house.state(circuit.place))
+        self.circuit = circuit
+        self.closed: bool | None = None
+
+
+def switch(house: House, asked: Asked, limits: list[Limit]) -> list[CircuitUnit]:
+    """Decide modes of heat and positions of circuits: wishes first, then what the limits demand.
+
+    Returns:
+        The circuits that are told something.
+    """
+    circuits = [
+        CircuitUnit(circuit, house)
+        for circuit in house.topology.circuits
+        if circuit.switchable and house.steers(circuit.place)
+    ]
+    _wishes(house, asked, circuits)
+    units: list[Unit] = [*house.heats, *circuits]
+    for unit in units:
+        shed = house.memory.shed.get(unit.key)
+        if shed is not None:
+            _keep_or_return(house, unit, shed, limits)
+    for limit in limits:
+        if limit.spare < 0.0:
+            _shed(house, units, limit)
+    return [unit for unit in circuits if unit.closed is not None]
+
+
+def _wishes(house: House, asked: Asked, circuits: list[CircuitUnit]) -> None:
+    for unit in house.heats:
+        mode = asked.mode.get(unit.key) or asked.mode.get(unit.place.module_id)
+        if mode is not None and mode.mode in unit.heat.modes:
+            unit.mode = mode.mode
+            unit.say(mode.rule, mode.rank, mode.source, mode.reason)
+    for circuit in circuits:
+        wish = asked.closed.get(circuit.key)
+        if wish is not None:
+            circuit.closed = wish.closed
+            circuit.say(wish.rule, wish.rank, wish.source, wish.reason)
+
+
+def _affects(unit: Unit, limit: Limit) -> float:
+    """What each W of the unit adds to a limit; 0 where it lies elsewhere."""
+    if limit.subject == CONNECTION:
+        return 1.0
+    lines = unit.place.conductors
+    if limit.subject in {"L1", "L2", "L3"} and (not lines or limit.subject in lines):
+        return 1.0 / unit.place.watt_per_a
+    return 1.0 / unit.place.watt_per_a if unit.place.circuit == limit.subject else 0.0
+
+
+def _shed(house: House, units: list[Unit], limit: Limit) -> None:
+    since_s = house.memory.over_since_s.get(limit.subject, house.now_s)
+    house.draft.over_since_s[limit.subject] = since_s
+    if house.now_s - since_s < PATIENCE_S:
+        return
+    over = -limit.spare
+    candidates = [
+        (unit, drawn_w, drawn_w * _affects(unit, limit))
+        for unit in units
+        if _sheddable(unit) and unit.key not in house.draft.shed
+        if (drawn_w := power_w(unit.state) or 0.0) > 50.0
+    ]
+    # Heat first, it keeps warm for a while; then the fewest circuits that suffice.
+    candidates = [c for c in candidates if c[2] > 0.0]
+    candidates.sort(key=lambda c: (not isinstance(c[0], HeatUnit), -c[2]))
+    for unit, drawn_w, relief in candidates:
+        if over <= 0.0:
+            return
+        _open(unit)
+        unit.limit_by(limit.bound.source)
+        unit.say(limit.bound.rule, limit.bound.rank, limit.bound.source, f"shed: {limit.bound.reason}")
+        house.draft.shed[unit.key] = Shed(house.now_s, drawn_w)
+        over -= relief
+
+
+def _sheddable(unit: Unit) -> bool:
+    if isinstance(unit, HeatUnit):
+        return bool(unit.heat.blocked) and unit.mode != unit.heat.blocked
+    return isinstance(unit, CircuitUnit) and not unit.circuit.critical and unit.closed is not False
+
+
+def _open(unit: Unit) -> None:
+    if isinstance(unit, HeatUnit):
+        unit.mode = unit.heat.blocked
+    elif isinstance(unit, CircuitUnit):
+        unit.closed = False
+
+
+def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -> None:
+    now_s = house.now_s
+    relevant = [(limit, _affects(unit, limit)) for limit in limits]
+    # Without a limit that can be read, nobody knows whether there is room.
+    room = house.grid_w is not None and all(
+        limit.spare >= shed.power_w * RETURN_PART * per_w for limit, per_w in relevant if per_w > 0.0
+    )
+    room_since_s = (shed.room_since_s if shed.room_since_s is not None else now_s) if room else None
+    min_off_s = unit.circuit.min_off_s if isinstance(unit, CircuitUnit) else 0.0
+    rested = now_s - shed.at_s >= min_off_s
+    if room_since_s is not None and rested and now_s - room_since_s >= RETURN_S:
+        _give_back(house, unit, shed, room_since_s)
+        return
+    wished_open = isinstance(unit, CircuitUnit) and unit.closed is False
+    if not wished_open:
+        _open(unit)
+        unit.say("import_limit", 1, "wiring", "shed: waits until there is lasting room for it")
+    house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
+
+
+def _give_back(house: House, unit: Unit, shed: Shed, room_since_s: float) -> None:
+    """Close again, and say so until the circuit reports it."""
+    if isinstance(unit, CircuitUnit):
+        if unit.closed is None:
+            unit.closed = True
+            unit.say("import_limit", 1, "wiring", "there is lasting room for it again")
+        switched = unit.state is not None and unit.state.switch
+        if not switched or switched.closed is not True:
+            house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
+    elif isinstance(unit, HeatUnit) and unit.mode is None:
+        unit.mode = unit.heat.normal or None
