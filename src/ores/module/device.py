@@ -47,7 +47,7 @@ class Device(Protocol):
         """Its parts; they do not change while the module runs."""
         ...
 
-    def read(self, element: str) -> ElementState:
+    def read(self, element: str, /) -> ElementState:
         """What is measured at one element now; None for what is unknown, never 0.
 
         `limit` and `setpoint` of the reading are what the device allows itself now, with the reason in
@@ -61,7 +61,7 @@ class Device(Protocol):
 class Commandable(Protocol):
     """A device that does what it is told: required of one with limits, set-points, switches or modes."""
 
-    def apply(self, element: str, command: Effective) -> Answer:
+    def apply(self, element: str, command: Effective, /) -> Answer:
         """Do this from now on. Called when what has to be done changes, and again after an exception."""
         ...
 
@@ -70,7 +70,7 @@ class Commandable(Protocol):
 class TakesRequests(Protocol):
     """A device that takes requests, such as a tie (`open`, `permit_close`)."""
 
-    def request(self, element: str, request: str) -> Refused | None:
+    def request(self, element: str, request: str, /) -> Refused | None:
         """Do this once, if the interlocks allow; None when it is accepted."""
         ...
 
@@ -79,6 +79,6 @@ class TakesRequests(Protocol):
 class TakesSettings(Protocol):
     """A device that wants to know its settings."""
 
-    def configure(self, element: str, settings: ElementSettings) -> Refused | None:
+    def configure(self, element: str, settings: ElementSettings, /) -> Refused | None:
         """Take these settings, at the start and when they change; None when they are accepted."""
         ...

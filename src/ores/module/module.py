@@ -46,6 +46,8 @@ from ores.module.store import MemoryStore, Saved, Store
 MESSAGE_MAX_BYTES: Final = 4096
 PUSH_MIN_S: Final = 0.1
 """Shortest time between two states, however lively the device."""
+RETRY_S: Final = 10.0
+"""Between two tries to write to a store that has failed."""
 SAVE_COUNTERS_S: Final = 900.0
 """Flash wears out: 100 writes a day are harmless for decades."""
 
@@ -269,7 +271,10 @@ class Module:
                 self.control.parts[name].reserve_pct = settings.storage.reserve_pct
 
     def _keep_epoch(self, controller: str, epoch: int) -> None:
-        self.keep(msgspec.structs.replace(self.saved, controller=controller, epoch=epoch))
+        saved = msgspec.structs.replace(self.saved, controller=controller, epoch=epoch)
+        if not self.keep(saved):
+            # the home goes on without the fence against a cloned hub; it is kept with whatever is kept next
+            self.saved = saved
 
     def _tick(self) -> None:
         now_s = self._clock.now()
@@ -279,7 +284,10 @@ class Module:
         self._timers["tick"] = self._clock.call_at(self._next_s, self._tick)
         self._cycle(now_s)
         self.push()
-        if self._counters and now_s - self._saved_at_s >= SAVE_COUNTERS_S:
+        failing = STORE_FAILED in self.parts[0].faults
+        if (failing or self._counters) and now_s - self._saved_at_s >= (
+            RETRY_S if failing else SAVE_COUNTERS_S
+        ):
             self._saved_at_s = now_s
             self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh()))
 
