@@ -153,26 +153,21 @@ class History:
         """
         if not 0 <= t_utc_s < _LATEST_S:
             raise ValueError(f"t_utc_s: found {t_utc_s!r}, allowed is 0 to {_LATEST_S:.0f} s since 1970")
-        layout = self._layouts.get(module_id)
-        if layout is not names:
-            layout = self._layout(module_id, names)
-        if len(values) != len(layout):
-            raise ValueError(f"values: found {len(values)} for {len(layout)} names of {module_id}")
+        if len(values) != len(names):
+            raise ValueError(f"values: found {len(values)} for {len(names)} names of {module_id}")
+        if not names:
+            return
         try:
-            # The distance of a vector to itself is 0 only if each component is a finite number; None is none.
-            # The quickest way to ask C about all of them at once.
+            # The distance of a vector to itself is 0 only if all its components are finite numbers, which
+            # None is not: the quickest way to ask C about all of them at once.
             plain = dist(values, values) == 0.0  # type: ignore[arg-type]
         except (TypeError, OverflowError):
             plain = False
-        if not plain:
-            values = [_clean(name, value) for name, value in zip(layout, values, strict=True)]
-        row: Row = (round(t_utc_s * 1000), *values)
+        row: Row = (round(t_utc_s * 1000), *(values if plain else _cleaned(names, values)))
         with self._pending_lock:
             chunk = self._filling.get(module_id)
-            if chunk is None or chunk.names is not layout:
-                if not layout:
-                    return
-                self._filling[module_id] = chunk = self._pending.chunk(module_id, layout)
+            if chunk is None or chunk.names is not names:
+                chunk = self._chunk(module_id, names)
             chunk.rows.append(row)
             self._pending.values += len(row)
             if self._pending.values > self._max_values:
@@ -358,9 +353,11 @@ class History:
 
     # -- inside
 
-    def _layout(self, module_id: str, names: Sequence[str]) -> tuple[str, ...]:
-        layout = tuple(names)
-        if layout != self._layouts.get(module_id):
+    def _chunk(self, module_id: str, names: Sequence[str]) -> Chunk:
+        """Where the next row with these names goes; the caller holds the lock."""
+        layout = self._layouts.get(module_id)
+        if layout != names:
+            layout = tuple(names)
             for text in (module_id, *layout):
                 if not text or not text.isprintable() or len(text) > 200:
                     raise ValueError(
@@ -368,8 +365,9 @@ class History:
                     )
             if len(set(layout)) != len(layout):
                 raise ValueError(f"names of {module_id}: a series is named twice")
-        self._layouts[module_id] = layout
-        return layout
+            self._layouts[module_id] = layout
+        self._filling[module_id] = chunk = self._pending.chunk(module_id, layout)
+        return chunk
 
     def _shrink(self) -> None:
         """Keep the buffer within its bounds; the caller holds the lock."""
@@ -457,13 +455,14 @@ class History:
     def _write(self, batch: Pending, *, durable: bool, into_tables: bool) -> bool:
         if self._store is None:
             return False
-        put = self._store.write if into_tables else self._store.journal
         try:
-            put(batch, durable=durable)
+            self._store.put(batch, durable=durable, into_tables=into_tables)
         except OverflowError:
             # An integer beyond 64 bits slipped in as a value: as a float it fits.
             batch.to_floats()
-            put(batch, durable=durable)
+            self._close_store()
+            self._open_store()
+            self._store.put(batch, durable=durable, into_tables=into_tables)
         self._commits = 0 if into_tables else self._commits + 1
         self._unsynced = not durable
         self._tell_written(self._store)
@@ -570,6 +569,16 @@ class History:
 
 def _has_tables(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA application_id").fetchone()[0] == tables.APPLICATION_ID)
+
+
+def _cleaned(names: Sequence[str], values: Sequence[float | None]) -> Sequence[float | None]:
+    known = [value for value in values if value is not None]
+    try:
+        if dist(known, known) == 0.0:
+            return values
+    except (TypeError, OverflowError):
+        pass
+    return [_clean(name, value) for name, value in zip(names, values, strict=False)]
 
 
 def _clean(name: str, value: object) -> float | None:

@@ -82,6 +82,10 @@ class Store:
         """Close the file; a last reader or writer to go tidies the log up."""
         self.db.close()
 
+    def put(self, pending: Pending, *, durable: bool, into_tables: bool) -> None:
+        """`write` or `journal`."""
+        (self.write if into_tables else self.journal)(pending, durable=durable)
+
     def journal(self, pending: Pending, *, durable: bool) -> None:
         """Commit rows and events as one row of the journal, to be put into the tables by a later `write`.
 
