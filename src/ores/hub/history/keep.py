@@ -27,19 +27,29 @@ class Pace(Protocol):
         """Time does not move while held."""
 
 
-async def keep(history: History, clock: Pace) -> None:
+async def keep(history: History, clock: Pace, *, durable: bool = True) -> None:
     """Commit every second and tidy up between commits, until cancelled; then call `History.close`.
 
     The thread keeps the file's waits (a checkpoint on a slow card takes a second) away from the control
     loop; the held clock keeps lock-step time still meanwhile, so that the same seed gives the same run.
+
+    Args:
+        history: Whose only worker this is.
+        clock: Process time.
+        durable: Whether every fifth commit waits for the disk. Time that runs a thousand times faster than
+            the wall would wait for it hundreds of times a second; there, surviving a kill is enough.
     """
     count = 0
     while True:
         await clock.sleep(_COMMIT_EVERY_S)
         count += 1
         with clock.hold():
-            await asyncio.to_thread(history.flush, durable=count % _DURABLE_EVERY == 0)
-            now_utc_s = clock.utc().timestamp()
-            for _ in range(_STEPS_PER_COMMIT):
-                if not await asyncio.to_thread(history.maintain, now_utc_s):
-                    break
+            sync = durable and count % _DURABLE_EVERY == 0
+            await asyncio.to_thread(_commit_and_tidy, history, clock.utc().timestamp(), sync)
+
+
+def _commit_and_tidy(history: History, now_utc_s: float, durable: bool) -> None:
+    history.flush(durable=durable)
+    for _ in range(_STEPS_PER_COMMIT):
+        if not history.maintain(now_utc_s):
+            break
