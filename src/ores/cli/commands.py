@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ores.cli import show
 from ores.cli.hub_api import HubApi
+from ores.cli.preferences import changed
 from ores.link.errors import ConfigError
 from ores.model import Live, ModuleInfo, PairModule, Preferences
 
@@ -65,45 +66,14 @@ def prefer(url: str, data: Path | None, changes: list[str], *, as_json: bool) ->
     hub = HubApi(url, data)
     preferences = hub.get("/preferences", Preferences)
     if changes:
-        changed = _changed(preferences, changes)
-        preferences = hub.send("PUT", "/preferences", changed, Preferences)
+        wanted = changed(preferences, changes)
+        preferences = hub.send("PUT", "/preferences", wanted, Preferences)
     if as_json:
         _print_json(preferences)
         return
     console = Console()
     for name, value in msgspec.to_builtins(preferences).items():
         console.print(f"[bold]{name}[/] = {value}", highlight=False)
-
-
-def _changed(preferences: Preferences, changes: list[str]) -> Preferences:
-    fields = {field.name: field for field in msgspec.structs.fields(Preferences)}
-    values = msgspec.to_builtins(preferences)
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals or name not in fields:
-            raise ConfigError(
-                "preference", found=change, allowed="NAME=VALUE with NAME one of " + ", ".join(fields)
-            )
-        if not text:
-            values.pop(name, None)
-            continue
-        try:
-            values[name] = msgspec.convert(_parsed(text), fields[name].type)
-        except msgspec.ValidationError as error:
-            raise ConfigError(name, found=text, allowed=str(error)) from error
-    try:
-        return msgspec.convert(values, Preferences)
-    except msgspec.ValidationError as error:
-        raise ConfigError("preferences", found=" ".join(changes), allowed=str(error)) from error
-
-
-def _parsed(text: str) -> object:
-    """A JSON value, or the text itself: `ev_mode=surplus` needs no quotes."""
-    words = {"on": True, "off": False, "yes": True, "no": False}
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text if text not in words or text == "off" else words[text]
 
 
 def _print_json(message: object) -> None:

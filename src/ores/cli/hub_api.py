@@ -35,10 +35,10 @@ class HubApi:
         self._headers = {"Content-Type": "application/json"}
         self._tls: ssl.SSLContext | None = None
         if data is not None:
-            token = data / "token"
+            token = data / "local-token"
             if token.is_file():
                 self._headers["Authorization"] = f"Bearer {token.read_text().strip()}"
-            certificate = data / "identity" / "certificate.pem"
+            certificate = data / "identity.pem"
             if url.startswith("https://") and certificate.is_file():
                 self._tls = ssl.create_default_context(cafile=str(certificate))
                 self._tls.check_hostname = False  # the certificate is pinned, its name says nothing

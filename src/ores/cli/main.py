@@ -75,6 +75,92 @@ def prefer(
     commands.prefer(url, data, changes or [], as_json=as_json)
 
 
+@app.command()
+def hub(
+    data: Annotated[Path, typer.Option(help="Where it keeps its state.")] = HUB_DATA,
+    name: Annotated[str, typer.Option(help="What people call it.")] = "ORES hub",
+    port: Annotated[int, typer.Option(help="Of the page on this machine; 0 picks a free one.")] = 8080,
+    listen: Annotated[
+        str | None, typer.Option(help="Address for the page on the network (HTTPS), once an owner exists.")
+    ] = None,
+    https_port: Annotated[int, typer.Option(help="Of that.")] = 8443,
+    allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this hub.")] = None,
+    discover: Annotated[bool, typer.Option(help="Look for modules with DNS-SD.")] = True,
+    simulated: Annotated[bool, typer.Option(hidden=True)] = False,
+    join: Annotated[str | None, typer.Option(hidden=True)] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a hub for real modules."""
+    from ores.cli import run
+    from ores.hub.config import HubConfig
+
+    config = HubConfig(
+        data=data,
+        name=name,
+        port=port,
+        listen=listen,
+        https_port=https_port,
+        allowed_hosts=tuple(allowed_host or ()),
+        discover=discover,
+        simulated=simulated,
+    )
+    run.hub(config, join=join, as_json=as_json)
+
+
+@app.command()
+def module(
+    name: Annotated[
+        str, typer.Argument(help="meter, battery, hybrid, gateway, charger, heat_pump or panel.")
+    ],
+    data: Annotated[Path | None, typer.Option(help="Where it keeps its key and what persists.")] = None,
+    port: Annotated[int, typer.Option(help="0 picks a free one.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run one simulated module, to try a hub with."""
+    from ores.cli import run
+
+    run.module(name, data, port, as_json=as_json)
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option("--headless", help="No page; needs --hours.")] = False,
+    speed: Annotated[
+        float, typer.Option(help="Simulated seconds per second, at most; 1 is real time.")
+    ] = 1.0,
+    hours: Annotated[float | None, typer.Option(help="Simulated; without it until Ctrl-C.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same run.")] = 1,
+    link: Annotated[str, typer.Option(help="sockets, or memory for long replays.")] = "sockets",
+    replay: Annotated[Path | None, typer.Option(help="A recorded home (Parquet).")] = None,
+    home: Annotated[str | None, typer.Option(help="Which home of the file.")] = None,
+    start_hour: Annotated[float, typer.Option(min=0, help="Hours into the recording.")] = 0.0,
+    data: Annotated[Path | None, typer.Option(help="Keep state here instead of throwing it away.")] = None,
+    port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
+    world_port: Annotated[int, typer.Option(help="Of the simulated world; 0 picks a free one.")] = 8090,
+    prefer: Annotated[list[str] | None, typer.Option(help="A preference, NAME=VALUE.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a simulated home with a hub and its page; print the address."""
+    from ores.cli import run
+    from ores.cli.demo.options import DemoOptions
+
+    options = DemoOptions(
+        headless=headless,
+        speed=speed,
+        hours=hours,
+        seed=seed,
+        link=link,
+        replay=replay,
+        home=home,
+        start_hour=start_hour,
+        data=data,
+        port=0 if headless else port,
+        world_port=0 if headless else world_port,
+        prefer=tuple(prefer or ()),
+    )
+    run.demo(options, as_json=as_json)
+
+
 def main() -> None:
     """Run the command; an error is one sentence on standard error and an exit code, never a traceback."""
     try:

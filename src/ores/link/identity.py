@@ -64,9 +64,18 @@ class Identity(msgspec.Struct, frozen=True):
         return f"Identity({self.id})"
 
 
-def new_identity() -> Identity:
-    """Make a fresh key and certificate, kept in memory only."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_identity(private_value: int | None = None) -> Identity:
+    """Make a fresh key and certificate, kept in memory only.
+
+    Args:
+        private_value: Take this number as the key: for simulated devices, whose keys protect nothing and
+            whose ids must be the same in every run. Never for a thing that exists.
+    """
+    key = (
+        ec.generate_private_key(ec.SECP256R1())
+        if private_value is None
+        else ec.derive_private_key(private_value, ec.SECP256R1())
+    )
     certificate = _self_signed(key)
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -1,21 +1,28 @@
-"""A simulated home, put together: one world, and in it seven modules that know nothing of each other."""
+"""A simulated home, put together: one world, and in it seven devices that know nothing of each other.
+
+Its modules are reached over sockets (`on_sockets`), each with its own key, port and label, or for long
+replays without any (`in_memory`); what they say is the same.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ores.link.clock import Clock
-from ores.link.identity import id_of
+from ores.link.errors import ConfigError
+from ores.link.identity import Identity, new_identity, write_private_file
 from ores.module import policy
 from ores.module.description import About
 from ores.module.device import Device
 from ores.module.module import Module
 from ores.module.policy import PolicyFunction
-from ores.module.store import Store
+from ores.module.run import Running, running
 from ores.sim.devices import ac_battery, charger, gateway, heat_pump, hybrid, meter, panel
 from ores.sim.ledger import Agreed
 from ores.sim.physics.config import HouseConfig
@@ -43,51 +50,41 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[str, ...] = ("free",)
 
 
+_STORES: Final = ("idle", "schedule")
 KINDS: Final[Mapping[str, Kind]] = {
-    "meter": Kind(build=meter.GridMeter, about=meter.ABOUT, report_period_s=1.0, phase_s=0.05),
+    "hybrid": Kind(
+        build=hybrid.HybridInverter, about=hybrid.ABOUT, report_period_s=1.0, phase_s=0.03, policies=_STORES
+    ),
     "battery": Kind(
         build=ac_battery.AcBattery,
         about=ac_battery.ABOUT,
         report_period_s=1.0,
         phase_s=0.04,
-        policies=("idle", "schedule"),
+        policies=_STORES,
     ),
-    "hybrid": Kind(
-        build=hybrid.HybridInverter,
-        about=hybrid.ABOUT,
-        report_period_s=1.0,
-        phase_s=0.03,
-        policies=("idle", "schedule"),
-    ),
-    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.6),
+    "meter": Kind(build=meter.GridMeter, about=meter.ABOUT, report_period_s=1.0, phase_s=0.05),
     "charger": Kind(build=charger.Charger, about=charger.ABOUT, report_period_s=1.0, phase_s=0.3),
+    "panel": Kind(build=panel.Panel, about=panel.ABOUT, report_period_s=2.0, phase_s=0.4),
+    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.6),
     "heat_pump": Kind(
         build=heat_pump.HeatPumpDevice, about=heat_pump.ABOUT, report_period_s=5.0, phase_s=0.8
     ),
-    "panel": Kind(build=panel.Panel, about=panel.ABOUT, report_period_s=2.0, phase_s=0.4),
 }
-"""By the name that `ores module NAME` knows."""
-
-
-class HomeModule(msgspec.Struct, frozen=True):
-    """One module of a home: its name, its kind, and the endpoint that answers."""
-
-    name: str
-    kind: Kind
-    module: Module
+"""By the name that `ores module NAME` knows, in the order of their beats."""
 
 
 class Home:
-    """A world and its modules.
+    """A world and its devices; nothing runs yet.
 
     Args:
         config: Of the house.
         source: Of load and weather.
         clock: Process time.
         agreed: What the home is judged by.
-        ids: Module id by name; derived from the names alone when not given, as without a wire nobody shows a key.
-        stores: Where each module keeps what persists; in memory when not given.
-        only: Names of the modules that exist; all when not given.
+        only: Names of the devices that exist; all when not given.
+
+    Raises:
+        ConfigError: There is no device of such a name.
     """
 
     def __init__(
@@ -97,49 +94,109 @@ class Home:
         clock: Clock,
         *,
         agreed: Agreed | None = None,
-        ids: Mapping[str, str] | None = None,
-        stores: Mapping[str, Store] | None = None,
         only: Sequence[str] | None = None,
     ) -> None:
-        self._clock = clock
+        unknown = [name for name in only or () if name not in KINDS]
+        if unknown:
+            raise ConfigError("NAME", found=", ".join(unknown), allowed=", ".join(KINDS))
+        self.clock = clock
         self.plant = Plant(House(config, source))
-        self.modules: dict[str, HomeModule] = {}
-        for name, kind in KINDS.items():
-            if only is not None and name not in only:
-                continue
-            device = kind.build(self.plant)
-            module = Module(
-                device,
-                kind.about,
-                module_id=ids[name] if ids is not None else paper_id(name),
-                clock=clock,
-                policies={chosen: _policy(chosen, device) for chosen in kind.policies},
-                store=None if stores is None else stores[name],
-                report_period_s=kind.report_period_s,
-            )
-            self.modules[name] = HomeModule(name, kind, module)
+        self.devices: dict[str, Device] = {
+            name: kind.build(self.plant) for name, kind in KINDS.items() if only is None or name in only
+        }
         self.world = World(self.plant, clock, agreed)
 
-    def start(self) -> None:
-        """Let time begin: the physics first, then each module at its own beat."""
-        self.world.start()
-        for member in self.modules.values():
-            self._clock.call_at(self._clock.now() + member.kind.phase_s, member.module.start)
 
-    def stop(self) -> None:
-        """End in order."""
-        for member in self.modules.values():
-            member.module.stop()
+def in_memory(home: Home) -> dict[str, Module]:
+    """The modules of a home without a wire, by id; they start with the world, each at its own beat."""
+    modules = {}
+    home.world.start()
+    for name, device in home.devices.items():
+        kind = KINDS[name]
+        identity = simulated_identity(name)
+        module = Module(
+            device,
+            kind.about,
+            module_id=identity.id,
+            clock=home.clock,
+            policies=_policies(kind, device),
+            report_period_s=kind.report_period_s,
+            boot_id=hashlib.sha256(name.encode()).hexdigest()[:16],
+        )
+        home.clock.call_at(home.clock.now() + kind.phase_s, module.start)
+        modules[identity.id] = module
+    return modules
 
 
-def paper_id(name: str) -> str:
-    """A module id without a key behind it, for a home that has no wire; the same in every run."""
-    return id_of(hashlib.sha256(f"simulated {name}".encode()).hexdigest())
+@asynccontextmanager
+async def on_sockets(
+    home: Home,
+    directory: Path,
+    *,
+    host: str | None = "127.0.0.1",
+    port: int = 0,
+    announced: bool = False,
+    seed: int | None = None,
+) -> AsyncIterator[dict[str, Running]]:
+    """The modules of a home on the network, by name; each keeps what persists in a directory of its own.
+
+    Args:
+        home: Its world starts here.
+        directory: Of all modules.
+        host: Address to listen on; None for all.
+        port: Of the first module; 0 picks a free one for each.
+        announced: Make them known by DNS-SD.
+        seed: Give them the same keys in every run of this seed.
+
+    Raises:
+        ConfigError: A directory or port cannot be used.
+    """
+    began_s = home.clock.now()
+    home.world.start()
+    async with AsyncExitStack() as stack:
+        modules: dict[str, Running] = {}
+        for name, device in home.devices.items():
+            kind = KINDS[name]
+            if seed is not None:
+                _keep_simulated_identity(directory / name, simulated_identity(name, seed))
+            await home.clock.sleep_until(began_s + kind.phase_s)
+            modules[name] = await stack.enter_async_context(
+                running(
+                    _already(device),
+                    directory / name,
+                    kind.about,
+                    clock=home.clock,
+                    policies=_policies(kind, device),
+                    report_period_s=kind.report_period_s,
+                    host=host,
+                    port=port + len(modules) if port else 0,
+                    announced=announced,
+                )
+            )
+        yield modules
 
 
-def _policy(kind: str, device: Device) -> PolicyFunction:
-    if kind == "idle":
-        return policy.idle(device.elements)
-    if kind == "schedule":
-        return policy.schedule("battery")
-    return policy.free
+def _already(device: Device) -> Callable[[Clock], Device]:
+    """The SDK asks for a maker; here the device stands already."""
+    return lambda _clock: device
+
+
+def simulated_identity(name: str, seed: int = 0) -> Identity:
+    """A key made of a name and a seed: it protects nothing, and is the same in every run."""
+    digest = hashlib.sha256(f"simulated {name} {seed}".encode()).digest()
+    return new_identity(int.from_bytes(digest) >> 8)
+
+
+def _keep_simulated_identity(directory: Path, identity: Identity) -> None:
+    if not (directory / "identity.pem").exists():
+        write_private_file(directory / "epoch", b"0\n")
+        write_private_file(directory / "identity.pem", identity.pem)
+
+
+def _policies(kind: Kind, device: Device) -> dict[str, PolicyFunction]:
+    known = {
+        "idle": policy.idle(device.elements),
+        "schedule": policy.schedule("battery"),
+        "free": policy.free,
+    }
+    return {chosen: known[chosen] for chosen in kind.policies}

@@ -1,0 +1,1 @@
+"""`ores demo`: a simulated home, a hub, and its page."""

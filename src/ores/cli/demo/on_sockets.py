@@ -1,0 +1,110 @@
+"""The demonstration as a house is: every device on its own socket, the hub in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ores.cli.demo.hub_process import HubProcess
+from ores.cli.demo.options import DemoOptions
+from ores.link.clock import Clock
+from ores.link.lockstep import Conductor
+from ores.sim.home import Home, on_sockets
+from ores.sim.world_api import serve_world
+
+
+class Demo:
+    """A demonstration that runs.
+
+    Attributes:
+        home: The simulated home, in this process.
+        hub: Its hub.
+        conductor: Who keeps time at any speed but 1.
+        world_url: Where a person acts on the world.
+    """
+
+    def __init__(
+        self, home: Home, hub: HubProcess, conductor: Conductor | None, world_url: str, directory: Path
+    ) -> None:
+        self.home = home
+        self.hub = hub
+        self.conductor = conductor
+        self.world_url = world_url
+        self.directory = directory
+
+    async def summary(self) -> dict[str, object]:
+        """End the hub, and say how the run went."""
+        pace = None if self.conductor is None else self.conductor.pace()
+        hub = await self.hub.end()
+        return {
+            **self.home.world.ledger.summary(),
+            "hub": hub,
+            "missed_cycles": hub.get("missed_cycles"),
+            "speed": 1.0 if pace is None else pace.achieved,
+        }
+
+
+@asynccontextmanager
+async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[Demo]:
+    """A home with its hub, paired and told what its owner wants."""
+    config, source = options.scene()
+    async with contextlib.AsyncExitStack() as stack:
+        directory = options.data
+        if directory is None:
+            directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ores-demo-")))
+        directory.mkdir(parents=True, exist_ok=True)
+        conductor = await _conductor(options, clock, directory, stack)
+        home = Home(config, source, clock, agreed=options.agreed(config))
+        modules = await stack.enter_async_context(on_sockets(home, directory / "devices", seed=options.seed))
+        world_port = await stack.enter_async_context(serve_world(home.world, options.world_port))
+        join = None if conductor is None else conductor_address(directory)
+        hub = HubProcess(clock, directory / "hub", port=options.port, join=join)
+        stack.callback(_end_if_running, hub)
+        await hub.start()
+        if conductor is not None:
+            await conductor.joined("hub")
+        unpaired = {
+            name: (f"127.0.0.1:{it.server.port}", it.desk.code)
+            for name, it in modules.items()
+            if it.pins.controller() is None
+        }
+        await hub.acquaint(unpaired, options.preferences())
+        yield Demo(home, hub, conductor, f"http://127.0.0.1:{world_port}/world", directory)
+
+
+def conductor_address(directory: Path) -> str:
+    """Where the conductor of a demonstration listens."""
+    return str(directory / "time.sock")
+
+
+async def _conductor(
+    options: DemoOptions, clock: Clock, directory: Path, stack: contextlib.AsyncExitStack
+) -> Conductor | None:
+    if options.speed == 1:
+        return None
+    conductor = await Conductor.start(clock, conductor_address(directory), name="home", speed=options.speed)
+    stack.push_async_callback(conductor.close)
+    return conductor
+
+
+def _end_if_running(hub: HubProcess) -> None:
+    with contextlib.suppress(RuntimeError):
+        hub.kill()
+
+
+async def run(options: DemoOptions, clock: Clock, tell: Callable[[Demo], None]) -> dict[str, object]:
+    """Run to the end of the hours, or until cancelled; the summary."""
+    async with demo(options, clock) as running:
+        tell(running)
+        began_s = clock.now()
+        died = asyncio.create_task(running.hub.died())
+        if options.hours is None:
+            await died
+        else:
+            await clock.sleep_until(began_s + options.hours * 3600.0)
+        died.cancel()
+        return await running.summary()

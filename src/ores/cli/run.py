@@ -1,0 +1,125 @@
+"""The commands that run something: a hub, one simulated module, the demonstration."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+
+from ores.link import clock as clocks
+from ores.link.clock import Clock
+from ores.link.lockstep import run_joined
+
+if TYPE_CHECKING:
+    from ores.cli.demo.options import DemoOptions
+    from ores.hub.config import HubConfig
+    from ores.hub.run import RunningHub
+
+
+def hub(config: HubConfig, *, join: str | None, as_json: bool) -> None:
+    """Run a hub until it is interrupted or terminated."""
+    from ores.hub.run import run_hub
+
+    def ready(running: RunningHub) -> None:
+        if as_json:
+            _print_json({"url": running.url})
+        else:
+            Console(stderr=True).print(f"The hub runs. Page: [bold]{running.url}[/]   (Ctrl-C stops it)")
+
+    async def main(clock: Clock) -> None:
+        summary = await run_hub(config, clock, on_ready=ready, stop=_stopped())
+        if as_json:
+            _print_json(msgspec.to_builtins(summary))
+
+    if join is not None:
+        run_joined(main, join=join, name="hub")
+    else:
+        clocks.run(main, speed=1)
+
+
+def module(name: str, directory: Path | None, port: int, *, as_json: bool) -> None:
+    """Run one simulated module, in a home of its own, in real time."""
+    from ores.sim.home import Home, on_sockets
+    from ores.sim.physics.config import HouseConfig
+    from ores.sim.sources.household import Household
+
+    async def main(clock: Clock) -> None:
+        config = HouseConfig()
+        home = Home(config, Household(config), clock, only=[name])
+        with tempfile.TemporaryDirectory(prefix="ores-module-") as scratch:
+            where = directory or Path(scratch)
+            async with on_sockets(home, where, host=None, port=port, announced=True) as modules:
+                it = modules[name]
+                code = it.desk.code if it.pins.controller() is None else None
+                if as_json:
+                    _print_json({"id": it.identity.id, "port": it.server.port, "code": code})
+                else:
+                    paired = "paired" if code is None else f"pairing code [bold]{code}[/]"
+                    console = Console(stderr=True)
+                    console.print(f"{name} {it.identity.id} listens on port {it.server.port}, {paired}")
+                await _stopped().wait()
+
+    clocks.run(main, speed=1)
+
+
+def demo(options: DemoOptions, *, as_json: bool) -> None:
+    """Run the demonstration; a headless one ends with its summary."""
+    options.check()
+    console = Console(stderr=True)
+    config, _ = options.scene()
+    if options.link == "memory":
+        from ores.cli.demo import in_memory
+
+        def main(clock: Clock) -> Coroutine[None, None, dict[str, object]]:
+            return in_memory.run(options, clock, lambda _: None)
+
+        speed = None if options.speed == 1 else options.speed
+        summary = clocks.run(main, start_utc=config.site.start, speed=speed)
+    else:
+        from ores.cli.demo import on_sockets
+
+        def tell(running: on_sockets.Demo) -> None:
+            if not options.headless:
+                console.print(_invitation(running.hub.url, running.world_url), highlight=False)
+
+        def on_wire(clock: Clock) -> Coroutine[None, None, dict[str, object]]:
+            return on_sockets.run(options, clock, tell)
+
+        # in real time the demonstration shows the present day, otherwise the scene's own
+        start = None if options.speed == 1 and options.replay is None else config.site.start
+        summary = clocks.run(on_wire, start_utc=start, speed=options.speed)
+    if as_json:
+        _print_json(summary)
+    elif options.headless:
+        console.print_json(data=summary)
+
+
+def _invitation(url: str, world_url: str) -> str:
+    example = """-d '{"circuit": "oven", "power_w": 3000}'"""
+    return (
+        f"A simulated home runs, with a hub of its own.\n\n"
+        f"  page   [bold]{url}[/]\n"
+        f"  oven   curl {world_url}/turn_on {example}\n"
+        f"  ask    ores status --url {url.rstrip('/')}\n\n"
+        f"Ctrl-C stops it."
+    )
+
+
+def _stopped() -> asyncio.Event:
+    """Set when the process is asked to end."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _print_json(message: object) -> None:
+    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+    sys.stdout.flush()
