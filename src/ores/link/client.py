@@ -44,7 +44,7 @@ from ores.model import PairingChallenge, PairingResult, PairingStatus, Problem
 T = TypeVar("T")
 
 _SNI_STRANGER: Final = "module.ores"
-_CLOSE_S: Final = 2.0
+_CLOSE_S: Final = 1.0
 _BODY_AT_ONCE_BYTES: Final = 65_536
 _used_channels: Final[Counter[str]] = Counter()
 
@@ -253,7 +253,10 @@ class LinkSession:
         self._closed = True
         with self._clock.hold():
             readings = list(self._pipes.values())
-            await asyncio.gather(*(pipe.close("closed by this side") for pipe in self._pipes))
+            pipes = tuple(self._pipes)
+            await asyncio.gather(*(pipe.close("closed by this side") for pipe in pipes))
+            for pipe in pipes:
+                pipe.drop("closed by this side")  # a dead peer would keep the TLS connection half open
             await asyncio.gather(*readings, return_exceptions=True)
             if self._own_http:
                 await self._http.close()
