@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
+from ores.link import codec, memory
+from ores.link.clock import RealClock
 from ores.model import (
     ElementCommand,
     Failsafe,
+    FromModule,
+    Lease,
     Limits,
     ModeCommand,
     Problem,
     SetpointCommand,
     SwitchCommand,
+    ToModule,
 )
 from ores.module import Clipped, MemoryStore, Refused, setpoint
 
@@ -302,7 +309,36 @@ def test_one_timer_per_period_and_one_for_the_lease(bench):
         assert len(bench.clock.wakeups()) == 2
 
 
-def test_a_stopped_module_leaves_no_timer(bench):
-    bench.send()
+def test_a_module_that_stops_leaves_no_timer_and_no_command_that_nobody_would_end(bench):
+    bench.send({"battery": setpoint(1500.0)})
     bench.module.stop()
     assert bench.clock.wakeups() == []
+    assert bench.device.told.power_w == 0.0
+
+
+@pytest.mark.parametrize("answer", [Clipped("heat", float("nan")), "yes", 7])
+def test_an_answer_that_makes_no_sense_is_a_failure_of_the_device(bench, answer):
+    bench.device.answer = answer
+    outcome = bench.send({"battery": setpoint(1500.0)}).outcomes["battery"].setpoint
+    assert (outcome.result, outcome.code) == ("refused", "device_failed")
+    assert bench.module.state().elements["battery"].setpoint.power_w is None
+
+
+async def test_a_hub_in_the_same_process_reads_and_leases_over_the_memory_link(things):
+    clock = RealClock()
+    bench = things.Bench(things.Battery(), clock=clock, report_period_s=0.02)
+    session = memory.connect(bench.module, things.hub, clock)
+    frames = asyncio.Queue()
+    send = await session.open_stream(frames.put_nowait, lambda reason: None)
+    state = codec.decode(FromModule, await frames.get()).state
+    lease = Lease(epoch=1, seq=1, boot_id=state.boot_id, uptime_ms=state.uptime_ms, ttl_s=1.0, elements={})
+    send(codec.encode(ToModule(lease=lease)))
+    async with asyncio.timeout(5):
+        while (result := codec.decode(FromModule, await frames.get()).result) is msgspec.UNSET:
+            pass
+        assert result.result == "applied"
+        while (state := codec.decode(FromModule, await frames.get()).state) is msgspec.UNSET:
+            pass
+    assert state.control_source == "lease"
+    await session.close()
+    bench.module.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+import yaml
 
 from ores.link import codec
 from ores.link.errors import ConfigError
@@ -267,7 +268,7 @@ def test_on_a_full_disk_nothing_changes_and_the_answer_says_why(things):
     bench.clock.move(1.0)
     assert bench.state.elements["battery"].fault.codes == ["store_failed"]
     store.full = False
-    assert bench.ask("PUT", "/failsafe", failsafe(produce_max_w=0.0)).status == 200
+    bench.clock.move(20.0)
     assert bench.state.elements["battery"].fault is msgspec.UNSET
     assert store.load().epoch == 5
 
@@ -355,6 +356,39 @@ def test_a_reserve_is_not_discharged_while_the_grid_is_there(bench):
     assert bench.state.elements["battery"].storage.reserve_pct == 50.0
 
 
+class Configured:
+    """Wraps a battery that wants to know its settings."""
+
+    def __init__(self, battery):
+        self.battery, self.settings, self.refusal = battery, [], None
+        self.elements, self.read, self.apply = battery.elements, battery.read, battery.apply
+
+    def configure(self, element, settings):
+        self.settings.append(settings.storage.reserve_pct)
+        return self.refusal if settings.storage.reserve_pct > 0 else None
+
+
+def test_a_device_hears_of_its_settings_and_hears_them_again_at_boot(things):
+    store = MemoryStore()
+    device = Configured(things.Battery())
+    things.Bench(device, store=store).ask("PUT", "/settings", reserve(30.0))
+    rebooted = Configured(things.Battery())
+    things.Bench(rebooted, store=store)
+    assert device.settings == rebooted.settings == [30.0]
+
+
+def test_a_setting_that_the_device_refuses_or_the_disk_does_not_take_has_not_happened(things):
+    store, device = FullDisk(), Configured(things.Battery())
+    bench = things.Bench(device, store=store)
+    device.refusal = Refused("the cells are too old")
+    found = problem(bench.ask("PUT", "/settings", reserve(30.0)))
+    assert (found.code, found.detail) == ("setting_refused", "device_refused: the cells are too old")
+    device.refusal, store.full = None, True
+    assert problem(bench.ask("PUT", "/settings", reserve(30.0))).code == "storage_failed"
+    assert device.settings == [30.0, 0.0, 30.0, 0.0]
+    assert bench.ask("GET", "/settings").body == codec.encode(reserve(0.0))
+
+
 def test_an_unknown_charge_may_be_below_the_reserve(bench):
     bench.ask("PUT", "/settings", reserve(10.0))
     bench.device.soc_pct = None
@@ -391,8 +425,6 @@ def test_a_tie_may_be_opened_or_permitted_to_close_but_never_closed(things):
 
 
 def test_every_code_that_a_module_sends_is_in_the_registry(pytestconfig):
-    import yaml
-
     rows = yaml.safe_load((pytestconfig.rootpath / "standard" / "registry" / "errors.yaml").read_text())
     known = {row["code"]: (row["status"], row["title"]) for row in rows}
     assert {code: known.get(code) for code in TITLES} == TITLES

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from ores.link import client, codec
+from ores.link import client, codec, discovery
 from ores.link.clock import RealClock
 from ores.link.errors import ConfigError, Disconnected, Forbidden
 from ores.link.identity import new_identity
@@ -36,7 +36,7 @@ def example():
 
 @asynccontextmanager
 async def battery_on_the_network(directory, **how):
-    how = {"host": "127.0.0.1", "report_period_s": 0.05} | how
+    how = {"host": "127.0.0.1", "announced": False, "report_period_s": 0.05} | how
     async with running(example().Battery, directory, ABOUT, clock=RealClock(), **how) as it:
         yield it
 
@@ -79,8 +79,10 @@ def lease_answering(state, seq=1, **elements):
     return codec.encode(ToModule(lease=lease))
 
 
-def test_the_example_stays_short():
-    assert len(EXAMPLE.read_text().splitlines()) <= 55
+def test_the_example_stays_short_and_the_page_shows_it_as_it_is():
+    code = EXAMPLE.read_text()
+    assert len(code.splitlines()) <= 55
+    assert f"```python\n{code}```" in (EXAMPLE.parents[1] / "your-first-module.md").read_text()
 
 
 async def test_a_hub_pairs_reads_leases_and_is_outlived(tmp_path):
@@ -118,6 +120,20 @@ async def test_a_paired_module_comes_back_with_its_failsafe_and_needs_no_pairing
         session = await hub.connect(it)
         assert (await session.request("GET", "/failsafe")).body == failsafe
         await session.close()
+
+
+async def test_a_module_is_found_by_its_announcement_and_missed_when_it_ends(tmp_path):
+    found, gone = asyncio.Queue(), asyncio.Queue()
+    browser = await discovery.browse(found.put_nowait, gone.put_nowait, interfaces=discovery.LOOPBACK)
+    try:
+        how = {"announced": True, "interfaces": discovery.LOOPBACK}
+        async with asyncio.timeout(20), battery_on_the_network(tmp_path, **how) as it:
+            module = await found.get()
+            assert (module.id, module.port, module.name) == (it.identity.id, it.server.port, "My battery")
+        async with asyncio.timeout(20):
+            assert await gone.get() == module.id
+    finally:
+        await browser.close()
 
 
 async def test_a_wrong_code_pairs_nobody(tmp_path):

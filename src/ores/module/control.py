@@ -142,7 +142,9 @@ class Control:
                 if refusals:
                     refused[name] = refusals
             part.lease(command)
-        for name in commands.keys() - self.parts.keys():
+        for name in commands:
+            if name in self.parts:
+                continue
             why = refusal("unknown_element", f"the description has no element {name}")
             refused[name] = {
                 field: why

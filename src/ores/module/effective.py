@@ -82,11 +82,19 @@ class Rules(msgspec.Struct, frozen=True):
 
 
 class Own(msgspec.Struct, frozen=True, gc=False):
-    """What the device allows itself now (temperature, state of charge, …), and for which reason."""
+    """What the device allows itself now (temperature, state of charge, …), and for which reason.
+
+    Attributes:
+        ceilings: Limits.
+        range: Of set-points.
+        limited_by: Why.
+        produce_by: Why less may be given than taken; the same where it is empty.
+    """
 
     ceilings: Ceilings = NO_CEILINGS
     range: Ceilings = NO_CEILINGS
     limited_by: str = "source"
+    produce_by: str = ""
 
 
 FREE: Final = Own()
@@ -198,7 +206,7 @@ def resolve(
     )  # fmt: skip
     produce, produce_by = _strictest(
         rating.produce_max_w, None if given is None else given.produce_max_w, failsafe.produce_max_w,
-        ceilings.produce_max_w, own.limited_by,
+        ceilings.produce_max_w, own.produce_by or own.limited_by,
     )  # fmt: skip
     current, current_by = _strictest(
         rating.current_max_a, None if given is None else given.current_max_a, failsafe.current_max_a,

@@ -8,6 +8,7 @@ at its exact time.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -22,6 +23,7 @@ from ores.link.endpoint import Peer, Reply
 from ores.link.errors import ConfigError, Forbidden, InvalidMessage
 from ores.model import (
     ElementCommand,
+    ElementSettings,
     ElementState,
     Energy,
     FromModule,
@@ -35,13 +37,15 @@ from ores.module import problems
 from ores.module.control import Control
 from ores.module.counters import EnergyCounters
 from ores.module.description import About, check_elements, description_pages
-from ores.module.device import Commandable, Device
+from ores.module.device import Commandable, Device, Refused, TakesSettings
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
 from ores.module.reading import power_w
 from ores.module.resources import Resources
 from ores.module.store import MemoryStore, Saved, Store
+
+_log: Final = logging.getLogger("ores.module")
 
 MESSAGE_MAX_BYTES: Final = 4096
 PUSH_MIN_S: Final = 0.1
@@ -131,6 +135,9 @@ class Module:
     def start(self) -> None:
         """Boot: failsafe limits and policy hold from here on, and a state is sent each period."""
         self._take_over(self.saved)
+        for name, settings in self.saved.settings.items():
+            if name in self.control.parts and (refused := self.configure(name, settings)) is not None:
+                _log.warning("%s: its settings are refused: %s", name, refused.detail)
         self.keep(
             msgspec.structs.replace(self.saved, clean=False, counter_epoch=self._counters.counter_epoch)
         )
@@ -138,7 +145,12 @@ class Module:
         self._tick()
 
     def stop(self) -> None:
-        """End in order: timers stop, and the counters are kept exactly."""
+        """End in order: the lease ends, timers stop, and the counters are kept exactly.
+
+        Nobody will be there to end the lease later, so the device is left with what the policy wants.
+        """
+        if self.control.expire(float("inf")):
+            self.control.decide(self._utc())
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -242,6 +254,15 @@ class Module:
         self.parts[0].clear_fault(STORE_FAILED)
         self.saved = saved
         return True
+
+    def configure(self, element: str, settings: ElementSettings) -> Refused | None:
+        """Tell a device that wants to know; None when it accepts, or does not care."""
+        if not isinstance(self.device, TakesSettings):
+            return None
+        try:
+            return self.device.configure(element, settings)
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; nobody else pays
+            return Refused(repr(error), "device_failed")
 
     def keep_and_use(self, saved: Saved) -> None:
         """Keep failsafe limits, policy and settings, and only then act on them.

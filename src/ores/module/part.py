@@ -227,7 +227,7 @@ class Part:
             soc_pct = storage.soc_pct
             if soc_pct is None or soc_pct <= self.reserve_pct:
                 ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
-                own = Own(ceilings, own.range, RESERVE)
+                own = Own(ceilings, own.range, own.limited_by, RESERVE)
         self.bind(own)
 
     def _counters(self) -> Energy | UnsetType:
@@ -244,7 +244,7 @@ class Part:
         if self._tell is None:
             return  # a module refuses such a device when it is made
         try:
-            self.answer = self._tell(self.element.id, effective)
+            self.answer = _checked(self._tell(self.element.id, effective))
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.answer = None
             self.raise_fault(APPLY_FAILED, repr(error))
@@ -273,6 +273,15 @@ class Part:
                 consume_max_w=min(effective.consume_max_w, able.consume_max_w, own.range.consume_max_w),
                 produce_max_w=min(effective.produce_max_w, able.produce_max_w, own.range.produce_max_w),
             )
+
+
+def _checked(answer: object) -> Answer:
+    """An answer that a result can carry."""
+    if answer is not None and not isinstance(answer, Clipped | Refused):
+        raise TypeError(f"apply answers None, Clipped or Refused, not {answer!r}")
+    if isinstance(answer, Clipped) and answer.power_w is not None and not isfinite(answer.power_w):
+        raise ValueError(f"it clipped to {answer.power_w}")
+    return answer
 
 
 def _or_unset(limit: float) -> float | UnsetType:

@@ -25,7 +25,7 @@ from ores.model import (
 )
 from ores.module import problems
 from ores.module.control import strictest
-from ores.module.device import TakesRequests, TakesSettings
+from ores.module.device import TakesRequests
 from ores.module.effective import Ceilings
 from ores.module.part import Part
 from ores.module.problems import Refusal
@@ -134,20 +134,26 @@ class Resources:
 
     def _get_settings(self, _peer: Peer, _body: bytes) -> object:
         return Settings(
-            elements={
-                part.element.id: ElementSettings(storage=StorageSettings(reserve_pct=part.reserve_pct))
-                for part in self._module.parts
-                if part.has_reserve
-            }
+            elements={part.element.id: _settings(part) for part in self._module.parts if part.has_reserve}
         )
 
     def _put_settings(self, peer: Peer, body: bytes) -> object:
         asked = _command(Settings, body).elements
         for name, settings in asked.items():
-            self._check_settings(self._part(name), settings)
+            _check_settings(self._part(name), settings)
         saved = self._module.saved
-        # a PUT changes what it names
-        self._module.keep_and_use(msgspec.structs.replace(saved, settings={**saved.settings, **asked}))
+        before = {part.element.id: _settings(part) for part in self._module.parts}
+        try:
+            for name, settings in asked.items():
+                if (refused := self._module.configure(name, settings)) is not None:
+                    where = f"$.elements.{name}"
+                    raise Refusal("setting_refused", f"{refused.code}: {refused.detail}", field=where)  # noqa: TRY301
+            # a PUT changes what it names
+            self._module.keep_and_use(msgspec.structs.replace(saved, settings={**saved.settings, **asked}))
+        except Refusal:
+            for name in asked:  # what was refused in part has not happened
+                self._module.configure(name, before[name])
+            raise
         return self._get_settings(peer, body)
 
     def _post_request(self, _peer: Peer, body: bytes) -> object:
@@ -182,18 +188,17 @@ class Resources:
             raise Refusal("unknown_element", f"elements are {known}", field=f"$.elements.{name}", found=name)
         return part
 
-    def _check_settings(self, part: Part, settings: ElementSettings) -> None:
-        name = part.element.id
-        if isinstance(settings.storage, UnsetType):
-            return
-        if not part.has_reserve:
-            raise Refusal(
-                "unknown_capability", f"{name} takes no reserve", field=f"$.elements.{name}.storage"
-            )
-        if isinstance(self._module.device, TakesSettings):
-            refused = self._module.device.configure(name, settings)
-            if refused is not None:
-                raise Refusal("setting_refused", refused.detail, field=f"$.elements.{name}.storage")
+
+def _settings(part: Part) -> ElementSettings:
+    if not part.has_reserve:
+        return ElementSettings()
+    return ElementSettings(storage=StorageSettings(reserve_pct=part.reserve_pct))
+
+
+def _check_settings(part: Part, settings: ElementSettings) -> None:
+    name = part.element.id
+    if not isinstance(settings.storage, UnsetType) and not part.has_reserve:
+        raise Refusal("unknown_capability", f"{name} takes no reserve", field=f"$.elements.{name}.storage")
 
 
 def _command(type_: type[T], body: bytes) -> T:

@@ -1,4 +1,6 @@
-"""Everything around a device that a maker should not have to write: key, label, pairing, mutual TLS.
+"""Everything around a device that a maker should not have to write.
+
+Key, label, pairing, mutual TLS, announcement. All that must persist is in one directory:
 
 ```
 directory/
@@ -12,15 +14,17 @@ directory/
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from ores.link.clock import Clock, RealClock
 from ores.link.desk import PairingDesk, load_or_create_secret
+from ores.link.discovery import Announcement, announce
 from ores.link.errors import ConfigError
 from ores.link.identity import Identity, load_or_create
 from ores.link.pins import Pins
@@ -33,6 +37,7 @@ from ores.module.policy import PolicyFunction
 from ores.module.store import FileStore
 
 EXIT_CONFIG: Final = 2
+_log: Final = logging.getLogger("ores.module")
 
 
 class Running:
@@ -70,6 +75,8 @@ async def running(
     host: str | None = None,
     port: int = 0,
     allow_observers: bool = False,
+    announced: bool = True,
+    interfaces: Sequence[str] | None = None,
 ) -> AsyncIterator[Running]:
     """A device as a module on the network, for as long as the context lasts.
 
@@ -85,6 +92,8 @@ async def running(
         host: Address to listen on; None for all.
         port: TCP port; 0 picks a free one.
         allow_observers: The owner lets further hubs read.
+        announced: Make it known by DNS-SD; where that cannot be done it is logged, and the module works on.
+        interfaces: Addresses to announce on; None for all.
 
     Raises:
         ConfigError: The directory, the description or the port cannot be used; says why.
@@ -109,13 +118,18 @@ async def running(
         report_period_s=report_period_s,
         notable_w=notable_w,
     )
+    announcement: Announcement | None = None
     server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
     try:
         module.start()
+        if announced:
+            announcement = await _announced(identity, server.port, about.name, interfaces)
         yield Running(module, identity, pins, desk, server)
     finally:
-        module.stop()
+        if announcement is not None:
+            await announcement.close()
         await server.close()
+        module.stop()
 
 
 def run(
@@ -127,6 +141,7 @@ def run(
     defaults: Mapping[str, ElementCommand] | None = None,
     host: str | None = None,
     port: int = 0,
+    announced: bool = True,
 ) -> None:
     """Run a module until it is interrupted or terminated: the last line of a maker's program.
 
@@ -140,6 +155,7 @@ def run(
         defaults: As for `Module`.
         host: Address to listen on; None for all.
         port: TCP port; 0 picks a free one.
+        announced: Make it known by DNS-SD.
     """
 
     async def main() -> None:
@@ -156,6 +172,7 @@ def run(
             defaults=defaults,
             host=host,
             port=port,
+            announced=announced,
         ) as it:
             print(f"{about.name} ({it.identity.id}) listens on port {it.server.port}", flush=True)
             if it.pins.controller() is None:
@@ -167,3 +184,14 @@ def run(
     except ConfigError as error:
         print(f"error: {error.detail}", file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
+
+
+async def _announced(
+    identity: Identity, port: int, name: str, interfaces: Sequence[str] | None
+) -> Announcement | None:
+    try:
+        return await announce(identity, port, name=name, interfaces=interfaces)
+    except ConfigError as error:
+        # a hub that knows the address still finds it, and no hub at all is needed for the policy
+        _log.warning("not announced: %s", error.detail)
+        return None
