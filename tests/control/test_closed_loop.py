@@ -1,7 +1,6 @@
 from math import pi, sin
 
 import pytest
-
 from tests.control.control_homes import BAT2, wants
 from tests.control.toy_plant import Toy, ToyBattery, ToyCharger, ToyPv, changes
 

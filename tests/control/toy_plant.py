@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from msgspec import UNSET
-
-from ores.control.decide import Decided, decide
-from ores.control.memory import Memory
-from ores.control.offers import Offer
-from ores.control.snapshot import ModuleSnapshot, Snapshot
-from ores.control.topology import compile_topology
-from ores.model import Description, ElementCommand, Preferences, State
 from tests.control.control_homes import (
     BAT,
     EV,
@@ -28,6 +22,13 @@ from tests.control.control_homes import (
     pv_state,
     wants,
 )
+
+from ores.control.decide import Decided, decide
+from ores.control.memory import Memory
+from ores.control.offers import Offer
+from ores.control.snapshot import ModuleSnapshot, Snapshot
+from ores.control.topology import compile_topology
+from ores.model import Description, ElementCommand, Preferences, State
 
 
 class ToyBattery:
@@ -117,6 +118,7 @@ class Toy:
         self,
         load_w: Callable[[int], float],
         preferences: Preferences | None = None,
+        *,
         batteries: Sequence[ToyBattery] = (),
         sun: ToyPv | None = None,
         car: ToyCharger | None = None,
@@ -152,7 +154,7 @@ class Toy:
             self.car.step(self._command(EV, "evse"))
             grid_w += self.car.power_w
         self.grid.append(grid_w)
-        states = {METER: meter_state(grid_w, {line: grid_w / 3.0 for line in ("L1", "L2", "L3")})}
+        states = {METER: meter_state(grid_w, dict.fromkeys(("L1", "L2", "L3"), grid_w / 3.0))}
         states.update({each.mid: each.state() for each in self.batteries})
         if self.sun is not None:
             states[PV] = self.sun.state()
@@ -173,4 +175,4 @@ class Toy:
 
 def changes(values: Sequence[float]) -> int:
     """How often a series changes."""
-    return sum(a != b for a, b in zip(values, values[1:], strict=False))
+    return sum(a != b for a, b in pairwise(values))
