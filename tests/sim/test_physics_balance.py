@@ -157,10 +157,13 @@ def check_limits(house: House, actions: Actions) -> None:
     seed=st.integers(0, 2**31),
     step_s=st.sampled_from([1.0, 10.0, 60.0, 900.0]),
     phases=st.sampled_from([1, 2, 3]),
+    load_max_w=st.sampled_from([300.0, 1500.0, 6000.0]),
 )
-def test_every_bus_and_every_store_balances_whatever_happens(seed: int, step_s: float, phases: int) -> None:
+def test_every_bus_and_every_store_balances_whatever_happens(
+    seed: int, step_s: float, phases: int, load_max_w: float
+) -> None:
     config = HouseConfig() if phases == 3 else for_conductors(*("l1", "l2")[:phases])
-    house = House(config, Wild(config, seed), step_s=step_s)
+    house = House(config, Wild(config, seed, load_max_w=load_max_w), step_s=step_s)
     rng, actions = np.random.default_rng(seed), house.actions()
     stored_wh, hours = house.stores.energy_wh.copy(), step_s / 3600.0
     for _ in range(60):

@@ -79,7 +79,7 @@ class House:
         self.car = Comings(config.vehicle, source.seed, source.homes, self._local_start_s)
         self._ticks_per_minute = max(1, round(MINUTE_S / self.tick_s))
         self._network = thermal.home_network(config, self._ticks_per_minute * self.tick_s)
-        self._mode_seen, self._phases_seen, self._pump_seen_s = np.zeros(n), np.zeros(n), 0.0
+        self._mode_seen, self._phases_seen, self._pump_seen_s = b"", b"", 0.0
         self._left_in_tick = 0
         self._block: Exogenous
         self._block_start = 0
@@ -93,7 +93,7 @@ class House:
         self._in, self._out, self._part = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
         row = layout.row
         top = layout.summed
-        self._summed, self._closed_rows = p[:top], p[top : top + 3 * phases]
+        self._summed, self._closed_rows = p[:top], p[top : top + 3 * phases + 1]
         self._circuits, self._loads, self._unmetered = p[: loads - 1], p[:loads], p[loads - 1]
         self._micro = p[loads : loads + c.gateway.count]
         self._ac_terminal, self._ac_standby = p[row("ac_battery")][0], p[row("ac_battery_standby")][0]
@@ -102,6 +102,7 @@ class House:
         self._backup_port, self._grid_port, self._grid = (
             p[row(k)] for k in ("backup_port", "grid_port", "grid")
         )
+        self._grid_net = p[row("grid_net")][0]
         first = row("string1").start
         self._strings = p[first : first + len(c.hybrid.strings)]
         self._pack, self._inverter_dc = p[row("hybrid_battery")][0], p[row("inverter_dc")][0]
@@ -248,7 +249,7 @@ class House:
         if name == "inverter":
             # On an island it serves each conductor as loaded; with the grid it is symmetric.
             return np.where(self.tie.closed, rows / len(self._grid), self._backup_port)
-        if element.bus in ("dc", "loss"):
+        if element.bus in ("dc", "loss", "meter"):
             return np.zeros_like(self._grid)
         return rows.copy() if element.shares is None else np.array(element.shares)[:, None] * rows
 
@@ -267,11 +268,17 @@ class House:
         return float(sum(self.power_w[self.layout.row(name), home].tolist()))
 
     def energy_in_wh(self, name: str, home: int = 0) -> float:
-        """Energy that went into an element since the start, counted per conductor row; monotonic."""
+        """Energy that went into an element since the start, monotonic.
+
+        Rows per conductor (car, ports, grid) count each for itself; `grid_net` nets them.
+        """
         return float(sum(self._in[self.layout.row(name), home].tolist())) * self.step_s / 3600.0
 
     def energy_out_wh(self, name: str, home: int = 0) -> float:
-        """Energy that came out of an element since the start, counted per conductor row; monotonic."""
+        """Energy that came out of an element since the start, monotonic.
+
+        Rows per conductor (car, ports, grid) count each for itself; `grid_net` nets them.
+        """
         return float(sum(self._out[self.layout.row(name), home].tolist())) * self.step_s / 3600.0
 
     def bus_live(self, bus: str) -> Bools:
@@ -389,6 +396,7 @@ class House:
         np.copyto(self._grid, self.layout.grid_side @ self._summed, where=~tie.closed)
         self._grid_port *= tie.closed
         self._grid *= tie.grid_ok
+        np.sum(self._grid, axis=0, out=self._grid_net)
         self._disturbed = not tie.settled()
 
     # ---- once per tick
@@ -412,14 +420,15 @@ class House:
         if slow:
             self.car.tick(self.now_s, self.stores.energy_wh[CAR], self.driven_wh)
             self._refresh_ratings()
-        if slow or (actions.heat_pump_mode != self._mode_seen).any():
+        # Comparing bytes costs a tenth of comparing arrays.
+        if slow or actions.heat_pump_mode.tobytes() != self._mode_seen:
             self._run_heat_pump(actions)
-        if not np.array_equal(actions.car_phases, self._phases_seen):
+        if actions.car_phases.tobytes() != self._phases_seen:
             self._switch_phases(actions)
 
     def _run_heat_pump(self, actions: Actions) -> None:
         now, grid_ok = self.now_s, self.tie.grid_ok
-        self._mode_seen[:] = actions.heat_pump_mode
+        self._mode_seen = actions.heat_pump_mode.tobytes()
         self.heat_pump.tick(self.temperature_c, actions.heat_pump_mode, grid_ok, now - self._pump_seen_s)
         self._pump_seen_s = now
         self._hp[:] = self.heat_pump.power_w(grid_ok)
@@ -427,7 +436,7 @@ class House:
     def _switch_phases(self, actions: Actions) -> None:
         """The conductors that the charger uses."""
         phases = self.config.vehicle.phases
-        self._phases_seen[:] = actions.car_phases
+        self._phases_seen = actions.car_phases.tobytes()
         used = np.where(actions.car_phases >= phases, phases, 1)
         self._car_volts[:] = used * self.config.wiring.voltage_v
         self._car_shares[:] = (np.arange(len(self._car_shares))[:, None] < used) / used

@@ -22,7 +22,8 @@ class Element:
 
     Attributes:
         name: E.g. "oven", "micro3", "ac_battery", "grid_port", "string1".
-        bus: "grid", "backup", "utility" (the connection point), "dc" (inside the hybrid) or "loss".
+        bus: "grid", "backup", "utility" (the connection point per conductor), "meter" (`grid_net`, the same
+            summed over the conductors, so that its counters net them), "dc" (in the hybrid), "tie" or "loss".
         rows: Its row, or one row per conductor.
         shares: Part on each conductor; None where rows are per conductor or the element has no conductors.
     """
@@ -41,7 +42,8 @@ class Layout:
         elements: By name, in row order.
         rows: Number of rows.
         summed: Number of leading rows that the closing matrix reads.
-        closing: Shape (3 conductors, summed): `backup_port`, `grid_port` and `grid` from the rows above them.
+        closing: Shape (3 conductors + 1, summed): `backup_port`, `grid_port`, `grid` and `grid_net` from the
+            rows above them.
         grid_side: Shape (conductors, summed): `grid` when the tie is open.
         on_backup: Per circuit and the unmetered rest (last), whether it hangs on the backup bus.
         backup_shares: Shape (conductors, circuits + 1): consumption of the backup bus per conductor.
@@ -95,6 +97,7 @@ def lay_out(config: HouseConfig) -> Layout:
     add("backup_port", BACKUP, None, phases)
     add("grid_port", GRID, None, phases)
     add("grid", "utility", None, phases)
+    add("grid_net", "meter", None)
     for index in range(len(config.hybrid.strings)):
         add(f"string{index + 1}", "dc", None)
     add("hybrid_battery", "dc", None)
@@ -124,7 +127,7 @@ def lay_out(config: HouseConfig) -> Layout:
         elements=elements,
         rows=top,
         summed=summed,
-        closing=closing.reshape(3 * phases, summed),
+        closing=np.vstack([closing.reshape(3 * phases, summed), closing[2].sum(axis=0)]),
         grid_side=closing[2] - closing[1],
         on_backup=on_backup,
         backup_shares=backup_shares,
