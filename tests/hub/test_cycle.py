@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ores.link.clock import Clock, run
 from tests.hub.hubhouse import BATTERY, METER, START, House
+
+from ores.link.clock import Clock, run
 
 
 def test_the_battery_follows_the_house() -> None:

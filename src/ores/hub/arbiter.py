@@ -6,6 +6,7 @@ allowed.
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 
 from ores.control.decide import Decided, decide
@@ -45,7 +46,8 @@ class Arbiter:
         self._described: list[ModuleLink] = []
         self.meter = ""
         self._seen = self._freeze(0.0)
-        self._flow: Flow | None = None
+        self._flow = flow(self._seen)
+        self._flow_at_s: float | None = None
         self.decided = Decided(commands={}, decisions=[], rulings={}, memory=self._memory)
 
     def modules_changed(self) -> None:
@@ -73,19 +75,25 @@ class Arbiter:
                 )
             )
 
+    def tell_again(self, module_id: str) -> None:
+        """What holds for this module is worth recording anew: it was told in other circumstances."""
+        told = {key: t for key, t in self._memory.told.items() if not key.startswith(f"{module_id}/")}
+        self._memory = msgspec.structs.replace(self._memory, told=told)
+
     def decide(self, now_s: float) -> Decided:
         """One decision on all that is known now; the modules' newest commands are in it, complete."""
         offers = [held.offer for held in self._proposals.held()]
         self._seen = self._freeze(now_s)
+        self._flow_at_s = None
         self.decided = decide(self._seen, offers, self._memory, now_s)
         self._memory = self.decided.memory
-        self._flow = None
         return self.decided
 
-    def flow(self) -> Flow:
-        """Power through the house, as the newest decision saw it."""
-        if self._flow is None:
-            self._flow = flow(self._seen)
+    def flow(self, now_s: float) -> Flow:
+        """Power through the house; within a cycle, as its decision saw it."""
+        if self._flow_at_s != now_s:
+            self._flow_at_s = now_s
+            self._flow = flow(self._freeze(now_s))
         return self._flow
 
     def why(self, module_id: str) -> str | None:

@@ -25,6 +25,7 @@ class HubConfig:
         https_port: Of that.
         allowed_hosts: Further names by which browsers may reach the page, such as `home.example.org`.
         discover: Look for modules with DNS-SD.
+        interfaces: Addresses of the interfaces to look on; None for all.
         simulated: This is a demonstration, and says so.
         speed: Simulated seconds per second; None where time is real.
         live_per_s: Pictures of the house per second of the wall that a page gets at most.
@@ -38,6 +39,7 @@ class HubConfig:
     https_port: int = DEFAULT_HTTPS_PORT
     allowed_hosts: tuple[str, ...] = field(default=())
     discover: bool = True
+    interfaces: tuple[str, ...] | None = None
     simulated: bool = False
     speed: float | None = None
     live_per_s: float = 1.0

@@ -93,9 +93,10 @@ class Cycle:
         try:
             decided = self._arbiter.decide(now_s)
         except Exception as error:  # noqa: BLE001  no defect may end the cycle: modules fall to their failsafe
-            _log.exception("the arbiter failed")
-            self._notices.raise_("arbiter_failed", f"{type(error).__name__}: {error}", level="error")
+            if self._notices.raise_("arbiter_failed", f"{type(error).__name__}: {error}", level="error"):
+                _log.exception("the arbiter failed")
             return
+        self._notices.clear("arbiter_failed")
         for module_id, link in self._federation.links.items():
             link.leases.offer(decided.commands.get(module_id, {}))
             link.flush_lease(now_s)

@@ -51,9 +51,9 @@ class Decisions:
         self.on_decision = on_decision
         self._ring: deque[Decision] = deque(maxlen=KEPT_IN_MEMORY)
         self._now: dict[Element, Decision] = {}
+        self._worse_kept: dict[Element, object] = {}
         self._ring.extend(reversed(_read(history, _AFTER_EVERYTHING, KEPT_IN_MEMORY)))
-        newest = self._ring[-1].id if self._ring else UNSET
-        self._last_id = 0 if newest is UNSET else newest
+        self._last_id = _number(self._ring[-1]) if self._ring else 0
         self.count = 0
 
     def take(self, rulings: Iterable[Ruling]) -> None:
@@ -78,11 +78,15 @@ class Decisions:
             if decision.result != word:
                 self._now[element] = answered = msgspec.structs.replace(decision, result=word)
                 self._replace_in_ring(answered)
+                if word != "applied" and self._worse_kept.get(element) != decision.id:
+                    self._worse_kept[element] = decision.id
+                    self._keep(answered)  # once more, with the answer: the newer record of an id counts
 
     def forget_module(self, module: str) -> None:
         """The module is no longer ours; its past stays."""
         for element in [element for element in self._now if element[0] == module]:
             del self._now[element]
+            self._worse_kept.pop(element, None)
 
     def page(
         self,
@@ -108,7 +112,7 @@ class Decisions:
             return (
                 (module is None or decision.module == module)
                 and (element is None or decision.element == element)
-                and (before is None or (decision.id is not UNSET and decision.id < before))
+                and (before is None or _number(decision) < before)
             )
 
         recent = list(self._ring)
@@ -123,10 +127,13 @@ class Decisions:
         self.count += 1
         self._now[decision.module, decision.element] = decision
         self._ring.append(decision)
+        self._keep(decision)
+        self.on_decision(decision)
+
+    def _keep(self, decision: Decision) -> None:
         body = codec.encode(decision).decode()
         subject = f"{decision.module}/{decision.element}"
         self._history.record_event(self._clock.utc().timestamp(), KIND, subject, body)
-        self.on_decision(decision)
 
     def _replace_in_ring(self, decision: Decision) -> None:
         for at in range(len(self._ring) - 1, -1, -1):
@@ -154,10 +161,13 @@ def _read(
             except InvalidMessage:
                 continue  # written by another version: the rest is still worth showing
             if decision.id not in skip and fits(decision):
+                skip.add(decision.id)
                 found.append(decision)
-                if len(found) == limit:
-                    return found
         before = page.next
-        if before is None:
+        if before is None or len(found) >= limit:
             break
-    return found
+    return sorted(found, key=_number, reverse=True)[:limit]
+
+
+def _number(decision: Decision) -> int:
+    return 0 if decision.id is UNSET else decision.id

@@ -20,11 +20,16 @@ class Federation:
         clock: Process time.
         notices: Learns of what goes wrong with a module.
         epoch: Of this start of the hub.
-        on_changed: Called when a module joined or left.
+        on_changed: Called with the id of a module that joined, left, or is watched from now on.
     """
 
     def __init__(
-        self, clock: Clock, notices: Notices, *, epoch: int, on_changed: Callable[[], None] = lambda: None
+        self,
+        clock: Clock,
+        notices: Notices,
+        *,
+        epoch: int,
+        on_changed: Callable[[str], None] = lambda _id: None,
     ) -> None:
         self._clock = clock
         self._notices = notices
@@ -52,7 +57,7 @@ class Federation:
         )
         self.links = dict(sorted({**self.links, module_id: link}.items()))
         link.start()
-        self.on_changed()
+        self.on_changed(module_id)
         return link
 
     async def leave(self, module_id: str) -> None:
@@ -61,7 +66,7 @@ class Federation:
         if link is not None:
             await link.stop()
             self._notices.forget_module(module_id)
-            self.on_changed()
+            self.on_changed(module_id)
 
     async def stop(self) -> None:
         """End all links, all at once."""

@@ -67,7 +67,7 @@ class Picture:
         return Live(
             time=rfc3339(self._clock.utc()),
             cycle=cycle,
-            flow=self._arbiter.flow(),
+            flow=self._arbiter.flow(now_s),
             modules={
                 module_id: self._module(link, now_s) for module_id, link in self._federation.links.items()
             },

@@ -11,8 +11,9 @@ from ores.hub.notices import Notices
 from ores.hub.state_dir import StateDir
 from ores.link.clock import Clock
 from ores.link.endpoint import Session
-from ores.link.errors import InvalidMessage, Unavailable
+from ores.link.errors import ConfigError, InvalidMessage, Unavailable
 from ores.link.identity import Identity
+from ores.link.pairing import secret_of
 from ores.link.pins import Pin, Pins
 from ores.model import PairModule
 
@@ -93,6 +94,8 @@ class Membership:
         known = self._known.get(module_id, Known())
         if self._pins.get(module_id) is not None and known.address != address:
             self._keep(module_id, msgspec.structs.replace(known, address=address))
+        if (link := self._federation.links.get(module_id)) is not None:
+            link.try_now()
 
     def take_lost(self, module_id: str) -> None:
         """Discovery no longer sees it; what is paired is still tried at its last place."""
@@ -105,19 +108,20 @@ class Membership:
             The module's id.
 
         Raises:
-            InvalidMessage: Neither id nor address is given, or the address is none.
+            InvalidMessage: Code or address cannot be one, or neither id nor address is given.
             Unavailable: The module of this id was not found on the network.
             OresError: As `ores.link.client.pair`.
         """
         from ores.link import client  # noqa: PLC0415  aiohttp's client is not needed for the first page
 
+        _check_code(wanted.code)
         host, port = self._where(wanted)
         expected_id = None if wanted.id is msgspec.UNSET else wanted.id
         entry = await client.pair(
             host, port, self._identity, wanted.code, self._clock, name=self._name, expected_id=expected_id
         )
         self._pins.add(entry)
-        self._keep(entry.id, Known(address=f"{_bracketed(host)}:{port}"))
+        self._keep(entry.id, Known(address=join_address(host, port)))
         self._join(entry)
         return entry.id
 
@@ -139,7 +143,7 @@ class Membership:
         known = self._known.get(module_id, Known())
         self._keep(module_id, msgspec.structs.replace(known, watch_only=watch_only))
         link.set_watch_only(watch_only=watch_only)
-        self._federation.on_changed()
+        self._federation.on_changed(module_id)
         return True
 
     def watch_only(self, module_id: str) -> bool:
@@ -196,7 +200,9 @@ class Membership:
 
         kept = self._directory.load(FILE, KnownFile, report)
         if damaged:
-            return {entry.id: Known(watch_only=True) for entry in self._pins}
+            known = {entry.id: Known(watch_only=True) for entry in self._pins}
+            self._directory.save(FILE, KnownFile(modules=known))
+            return known
         return {} if kept is None else dict(kept.modules)
 
     def _keep(self, module_id: str, known: Known) -> None:
@@ -205,6 +211,15 @@ class Membership:
 
     def _save(self) -> None:
         self._directory.save(FILE, KnownFile(modules=dict(sorted(self._known.items()))))
+
+
+def _check_code(code: str) -> None:
+    try:
+        secret_of(code)
+    except ConfigError as error:
+        raise InvalidMessage(
+            f"$.code: {error.detail}", field="$.code", found=str(error.found), allowed=error.allowed
+        ) from None
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -225,5 +240,6 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def join_address(host: str, port: int) -> str:
+    """The two parts as one text, the other way round."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

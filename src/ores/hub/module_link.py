@@ -91,6 +91,7 @@ class ModuleLink:
         self._counts = counts
         self._send: Callable[[bytes], None] | None = None
         self._closed = asyncio.Event()
+        self._try_now = asyncio.Event()
         self._began_at_s = clock.now()
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
         self.persistent = PersistentKeeper(module_id, clock, notices)
@@ -133,6 +134,10 @@ class ModuleLink:
         if self._send is not None and self.state is not None and not self.watch_only:
             self.leases.flush(self.state, now_s - self.received_at_s, now_s, self._send)
 
+    def try_now(self) -> None:
+        """The module has just been seen: a wait before the next try is over."""
+        self._try_now.set()
+
     def set_watch_only(self, *, watch_only: bool) -> None:
         """Only read from now on, or write too; the session begins anew so that settings follow."""
         if watch_only != self.watch_only:
@@ -153,8 +158,16 @@ class ModuleLink:
                 )
             if self._clock.now() - before_s > BACK_OFF_MAX_S:
                 back_off_s = BACK_OFF_FIRST_S  # it did work for a while
-            await self._clock.sleep(back_off_s)
+            await self._rest(back_off_s)
             back_off_s = min(BACK_OFF_MAX_S, back_off_s * 2.0)
+
+    async def _rest(self, seconds: float) -> None:
+        self._try_now.clear()
+        timer = self._clock.call_at(self._clock.now() + seconds, self._try_now.set)
+        try:
+            await self._try_now.wait()
+        finally:
+            timer.cancel()
 
     async def _one_session(self) -> None:
         async with self._clock.timeout(CONNECT_S):

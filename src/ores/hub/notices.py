@@ -27,11 +27,15 @@ class Notices:
         self._active: dict[tuple[str, str], Notice] = {}
         self.on_raised = on_raised
 
-    def raise_(self, code: str, text: str, *, level: str = "warning", module: str = "") -> None:
-        """Say something; while it holds, the same code of the same module is not said again."""
+    def raise_(self, code: str, text: str, *, level: str = "warning", module: str = "") -> bool:
+        """Say something; while it holds, the same code of the same module is not said again.
+
+        Returns:
+            Whether it is new.
+        """
         key = (code, module)
         if key in self._active:
-            return
+            return False
         if len(self._active) >= ACTIVE_MAX:
             del self._active[next(iter(self._active))]
         about: str | UnsetType = module or UNSET
@@ -40,6 +44,7 @@ class Notices:
         )
         self._active[key] = notice
         self.on_raised(notice)
+        return True
 
     def clear(self, code: str, module: str = "") -> None:
         """It is over; unknown ones are ignored."""

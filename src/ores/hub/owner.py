@@ -81,7 +81,8 @@ class Owner:
     def __init__(self, directory: StateDir, notices: Notices, wall_s: Callable[[], float]) -> None:
         self._directory = directory
         self._wall_s = wall_s
-        self._locked_out = False
+        # also after a restart: a damaged file must never open the house
+        self._locked_out = any(directory.path.glob(f"{FILE}.damaged-*"))
         self._kept = directory.load(FILE, OwnerFile, self._reporter(notices))
         self._sessions: OrderedDict[bytes, float] = OrderedDict()
         self._tries: OrderedDict[str, tuple[int, float]] = OrderedDict()

@@ -43,6 +43,8 @@ class PreferencesStore:
 
         kept = directory.load(FILE, Preferences, report)
         self._now = kept or (SAFE if damaged else initial or DEFAULT)
+        if damaged:
+            directory.save(FILE, SAFE)  # a restart must not forget that a limit may have been agreed
         self._notices = notices
 
     def get(self) -> Preferences:

@@ -102,6 +102,6 @@ class Recorder:
             if link.state is not None and link.status(now_s) == "online":
                 flattener = self._flatteners.setdefault(module_id, Flattener())
                 self._history.record(module_id, at_s, *flattener.row(link.state))
-        self._history.record(HOUSE, at_s, *flow_row(self._arbiter.flow()))
+        self._history.record(HOUSE, at_s, *flow_row(self._arbiter.flow(now_s)))
         if len(self._flatteners) > len(links):
             self._flatteners = {m: f for m, f in self._flatteners.items() if m in links}

@@ -103,6 +103,10 @@ async def open_hub(
         _run_beside(stack, hub.cycle.run(), "cycle")
         _run_beside(stack, keep(hub.history, clock), "history")
         port = await _open_doors(hub, directory, stack)
+        if config.discover:
+            from ores.hub.discovery import discover  # noqa: PLC0415  after the page
+
+            _run_beside(stack, discover(hub.membership, hub.notices, clock, config.interfaces), "discovery")
         yield RunningHub(hub, port)
 
 
@@ -126,9 +130,13 @@ def _assemble(
         recorder.record()
         hub.show_live()
 
+    def membership_changed(module_id: str) -> None:
+        arbiter.tell_again(module_id)
+        arbiter.modules_changed()
+
     cycle = Cycle(clock, federation, arbiter, decisions, notices, witness=after_cycle)
     federation.events = cycle
-    federation.on_changed = arbiter.modules_changed
+    federation.on_changed = membership_changed
     preferences.watch(lambda _now: arbiter.preferences_changed())
     pins = Pins.load(directory.file("pins.json"))
     hub = Hub(

@@ -58,6 +58,7 @@ def make_app(hub: Hub) -> web.Application:
         client_max_size=BODY_MAX_BYTES, middlewares=[_doors(hub, Guard(hub.owner, hub.config.allowed_hosts))]
     )
     app[HUB] = hub
+    app.on_response_prepare.append(_sign)
     handlers.prepare(app)
     for method, path, handler in ROUTES:
         app.router.add_route(method, BASE_PATH + path, handler)
@@ -88,6 +89,13 @@ def _doors(hub: Hub, guard: Guard) -> Middleware:
             return problem_response(ApiError("internal", "the hub failed to answer; its log says why"))
 
     return doors
+
+
+async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
+    """No version of anything for whoever looks for old ones, and no guessing what a body is."""
+    response.headers["Server"] = "ores"
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Cache-Control", "no-store")
 
 
 def _api_path(request: web.Request) -> str | None:

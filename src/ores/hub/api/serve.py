@@ -15,6 +15,8 @@ from ores.link.errors import ConfigError
 
 LOOPBACK = "127.0.0.1"
 _SHUTDOWN_WALL_S = 1.0
+_DRAIN_WALL_S = 2.0
+"""How long a refused body is read and thrown away, so that its sender gets to read the answer."""
 _HEADER_MAX_BYTES = 8190
 
 
@@ -35,6 +37,7 @@ class Doors:
             handle_signals=False,
             access_log=None,
             shutdown_timeout=_SHUTDOWN_WALL_S,
+            lingering_time=_DRAIN_WALL_S,
             max_line_size=_HEADER_MAX_BYTES,
             max_field_size=_HEADER_MAX_BYTES,
         )
