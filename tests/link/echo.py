@@ -12,7 +12,7 @@ from ores.link.clock import RealClock
 from ores.link.desk import PairingDesk
 from ores.link.endpoint import Peer, Reply, Stream
 from ores.link.identity import Identity, new_identity
-from ores.link.limits import Limits
+from ores.link.limits import DEFAULT_LIMITS, Limits
 from ores.link.pins import Pins, pin
 from ores.link.server import Server, serve
 from ores.link.tls import client_context
@@ -78,14 +78,14 @@ class House:
         self.limits = limits
         self.server: Server
 
-    async def connect(self, who: Identity | None = None, limits: Limits = Limits()) -> LinkSession:
+    async def connect(self, who: Identity | None = None, limits: Limits = DEFAULT_LIMITS) -> LinkSession:
         return await connect(
             HOST, self.server.port, who or self.hub, self.module_pin, self.clock, limits=limits
         )
 
     def stranger(self) -> LinkSession:
         return LinkSession(
-            HOST, self.server.port, None, self.module.fingerprint, self.clock, Limits(), None, None
+            HOST, self.server.port, None, self.module.fingerprint, self.clock, limits=DEFAULT_LIMITS
         )
 
     async def raw(self, data: bytes, who: Identity | None = None) -> bytes:
@@ -102,7 +102,7 @@ class House:
 
 
 @asynccontextmanager
-async def house(limits: Limits = Limits(), *, paired: bool = True) -> AsyncIterator[House]:
+async def house(limits: Limits = DEFAULT_LIMITS, *, paired: bool = True) -> AsyncIterator[House]:
     made = House(limits)
     if not paired:
         made.pins.clear()

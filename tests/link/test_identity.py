@@ -63,7 +63,10 @@ def test_a_damaged_key_is_named_and_left_alone(tmp_path: Path, damage: bytes) ->
 
 def test_a_key_with_another_ones_certificate_is_refused(tmp_path: Path) -> None:
     one, two = new_identity(), new_identity()
-    write_private_file(tmp_path / "identity.pem", one.pem.split(b"-----BEGIN CERT")[0] + two.pem[two.pem.index(b"-----BEGIN CERT") :])
+    write_private_file(
+        tmp_path / "identity.pem",
+        one.pem.split(b"-----BEGIN CERT")[0] + two.pem[two.pem.index(b"-----BEGIN CERT") :],
+    )
     with pytest.raises(ConfigError, match="do not match"):
         load_or_create(tmp_path)
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.link.echo import HOST, house
 
 from ores.link.client import LinkSession, pair
 from ores.link.clock import RealClock
@@ -25,7 +26,6 @@ from ores.link.pins import Pins
 from ores.link.problems import TITLES
 from ores.link.tls import client_context, server_context
 from ores.model import PairingConfirm, PairingResult, PairingStart
-from tests.link.echo import HOST, house
 
 SECRET = bytes(range(16))
 MODULE, HUB, OTHER_HUB = new_identity(), new_identity(), new_identity()
@@ -178,7 +178,10 @@ def test_one_hub_controls() -> None:
     machine = module(controller=HUB.fingerprint)
     machine.press_button(0)
     assert refused(lambda: machine.start(0, hub(identity=OTHER_HUB).start())) == "pairing_has_controller"
-    assert refused(lambda: machine.start(0, hub(identity=OTHER_HUB, role="observer").start())) == "pairing_role_refused"
+    assert (
+        refused(lambda: machine.start(0, hub(identity=OTHER_HUB, role="observer").start()))
+        == "pairing_role_refused"
+    )
     assert shake(machine, hub()).role == "controller"  # the same hub may pair again
 
 
@@ -210,7 +213,10 @@ def test_after_a_transfer_the_old_label_is_void() -> None:
 def test_a_certificate_that_cannot_be_pinned_costs_no_try(certificate: bytes) -> None:
     machine = module()
     start = PairingStart(
-        hub_certificate=base64.b64encode(certificate).decode(), hub_nonce="b" * 64, name="h", role="controller"
+        hub_certificate=base64.b64encode(certificate).decode(),
+        hub_nonce="b" * 64,
+        name="h",
+        role="controller",
     )
     assert refused(lambda: machine.start(0, start)) == "pairing_bad_certificate"
 
@@ -218,7 +224,13 @@ def test_a_certificate_that_cannot_be_pinned_costs_no_try(certificate: bytes) ->
 async def test_pairing_over_sockets_makes_two_peers() -> None:
     async with house(paired=False) as home:
         home.module_pin = await pair(
-            HOST, home.server.port, home.hub, home.desk.code.lower(), home.clock, name="home", expected_id=home.module.id
+            HOST,
+            home.server.port,
+            home.hub,
+            home.desk.code.lower(),
+            home.clock,
+            name="home",
+            expected_id=home.module.id,
         )
         session = await home.connect()
         assert (await session.request("GET", "/state")).status == 200
@@ -248,7 +260,12 @@ async def test_a_replay_over_sockets_gets_its_own_problem() -> None:
     async with house(paired=False) as home:
         asking, stranger = HubPairing(home.hub, SECRET, name="home"), home.stranger()
         body = json.dumps(
-            {"hub_certificate": asking.start().hub_certificate, "hub_nonce": "c" * 64, "name": "h", "role": "controller"}
+            {
+                "hub_certificate": asking.start().hub_certificate,
+                "hub_nonce": "c" * 64,
+                "name": "h",
+                "role": "controller",
+            }
         ).encode()
         assert (await stranger.request("POST", "/pairing/start", body)).status == 200
         reply = await stranger.request("POST", "/pairing/start", body)
@@ -282,7 +299,9 @@ async def test_whoever_relays_a_pairing_is_found() -> None:
         with pytest.raises(PairingRefused, match="somebody else answered"):
             await pair(HOST, port, home.hub, home.desk.code, home.clock, name="home")
         with pytest.raises(Forbidden) as known:
-            await pair(HOST, port, home.hub, home.desk.code, home.clock, name="home", expected_id=home.module.id)
+            await pair(
+                HOST, port, home.hub, home.desk.code, home.clock, name="home", expected_id=home.module.id
+            )
         assert known.value.code == "wrong_key"
         assert len(home.pins) == 0
         server.close()
@@ -294,8 +313,8 @@ async def test_a_full_disk_leaves_both_sides_unpaired(tmp_path: Path) -> None:
         blocked = tmp_path / "file"
         blocked.write_text("")
         home.pins._path = blocked / "pins.json"  # type: ignore[misc]
-        stranger = LinkSession(HOST, home.server.port, None, None, home.clock, Limits(), None, None)
-        with pytest.raises(Exception, match="pins.json"):
+        stranger = LinkSession(HOST, home.server.port, None, None, home.clock, limits=Limits())
+        with pytest.raises(Exception, match=r"pins\.json"):
             await pair(HOST, home.server.port, home.hub, home.desk.code, home.clock, name="home")
         assert json.loads((await stranger.request("GET", "/pairing")).body) == {"open": True, "paired": False}
         await stranger.close()
@@ -307,7 +326,7 @@ def test_the_label_survives_a_restart(tmp_path: Path) -> None:
     assert load_or_create_secret(path) == secret
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text("ORES-what")
-    with pytest.raises(ConfigError, match="pairing_code: found .no code"):
+    with pytest.raises(ConfigError, match=r"pairing_code: found .no code"):
         load_or_create_secret(path)
 
 
@@ -315,7 +334,14 @@ def test_a_reset_forgets_every_hub() -> None:
     pins = Pins()
     desk = PairingDesk(MODULE, pins, RealClock(), secret=SECRET)
     machine_hub = hub()
-    shake_body = json.dumps({"hub_certificate": machine_hub.start().hub_certificate, "hub_nonce": machine_hub.start().hub_nonce, "name": "h", "role": "controller"}).encode()
+    shake_body = json.dumps(
+        {
+            "hub_certificate": machine_hub.start().hub_certificate,
+            "hub_nonce": machine_hub.start().hub_nonce,
+            "name": "h",
+            "role": "controller",
+        }
+    ).encode()
     challenge = json.loads(desk.answer("POST", "/pairing/start", shake_body).body)
     assert set(challenge) == {"module_nonce", "module_proof"}
     desk.reset(new_secret())

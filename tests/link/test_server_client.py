@@ -9,6 +9,7 @@ from contextlib import closing
 
 import pytest
 import uvloop
+from tests.link.echo import HOST, Ears, Echo, house
 
 from ores.link.client import connect
 from ores.link.clock import Clock, RealClock, run
@@ -18,9 +19,10 @@ from ores.link.identity import new_identity
 from ores.link.limits import Limits
 from ores.link.pins import Pins, pin
 from ores.link.server import serve
-from tests.link.echo import HOST, Ears, Echo, house
 
-LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+LOOPS = pytest.mark.parametrize(
+    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 
 
 def code(reply: Reply) -> tuple[int, str]:
@@ -107,7 +109,10 @@ def test_ten_megabytes_of_json_are_refused_by_size(loop) -> None:
     async def scene() -> None:
         async with house() as home:
             session = await home.connect()
-            assert code(await session.request("PUT", "/lease", b"[" + b"1," * 5_000_000 + b"1]")) == (413, "too_large")
+            assert code(await session.request("PUT", "/lease", b"[" + b"1," * 5_000_000 + b"1]")) == (
+                413,
+                "too_large",
+            )
             assert (await session.request("GET", "/state")).status == 200
             assert [peer.role for peer in home.echo.peers] == ["controller"]
             await session.close()
@@ -204,11 +209,12 @@ async def test_a_handler_that_fails_costs_its_own_stream_only(caplog) -> None:
 
 async def test_every_refusal_is_a_problem_without_a_banner() -> None:
     async with house() as home:
+        end = b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
         answers = {
-            b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n": "not_found",
-            b"GET /ores/v2/state HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n": "not_found",
-            b"OPTIONS /ores/v1/state HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n": "method_not_allowed",
-            b"GET /ores/v1/pairing/start HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n": "method_not_allowed",
+            b"GET /" + end: "not_found",
+            b"GET /ores/v2/state" + end: "not_found",
+            b"OPTIONS /ores/v1/state" + end: "method_not_allowed",
+            b"GET /ores/v1/pairing/start" + end: "method_not_allowed",
             b"no http at all\r\n\r\n": "bad_request",
             b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n": "bad_request",
             b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * 200 + b"\r\n": "bad_request",
@@ -235,7 +241,7 @@ async def test_a_third_peer_finds_no_room_and_a_returning_one_takes_its_own() ->
         sessions, ears = [await home.connect(peer) for peer in peers], [Ears() for _ in range(4)]
         await sessions[0].open_stream(ears[0].on_frame, ears[0].on_closed)
         await sessions[1].open_stream(ears[1].on_frame, ears[1].on_closed)
-        with pytest.raises(Unavailable, match="503|stream"):
+        with pytest.raises(Unavailable, match="opens no stream"):
             await sessions[2].open_stream(ears[2].on_frame, ears[2].on_closed)
         send = await sessions[0].open_stream(ears[3].on_frame, ears[3].on_closed)
         assert await ears[0].end() == "the connection was lost"
@@ -296,24 +302,21 @@ async def test_the_end_of_the_server_has_a_reason() -> None:
 
 
 async def test_who_does_not_answer_times_out() -> None:
-    with closing(socket.create_server((HOST, 0))) as silent:
-        with pytest.raises(TimedOut):
-            await connect(
-                HOST,
-                silent.getsockname()[1],
-                new_identity(),
-                pin(new_identity().certificate, "module"),
-                RealClock(),
-                limits=Limits(connect_s=0.2),
-            )
+    with closing(socket.create_server((HOST, 0))) as silent, pytest.raises(TimedOut):
+        await connect(
+            HOST,
+            silent.getsockname()[1],
+            new_identity(),
+            pin(new_identity().certificate, "module"),
+            RealClock(),
+            limits=Limits(connect_s=0.2),
+        )
 
 
 async def test_a_busy_port_is_named() -> None:
     async with house() as home:
         with pytest.raises(ConfigError, match=rf"port: found '{home.server.port}, in use"):
-            await serve(
-                Echo(), new_identity(), Pins(), clock=home.clock, host=HOST, port=home.server.port
-            )
+            await serve(Echo(), new_identity(), Pins(), clock=home.clock, host=HOST, port=home.server.port)
         with pytest.raises(ConfigError, match="host and port"):
             await serve(Echo(), new_identity(), Pins(), clock=home.clock, host="192.0.2.1")
         with pytest.raises(ConfigError, match="0 to 65535"):

@@ -1,7 +1,8 @@
 """The asking side of the link: a session with one paired module, and pairing itself.
 
-All times here are transport time. Whatever goes wrong ends as one of our errors: `TimedOut`, `Disconnected`, `Forbidden`
-(they do not know our key, or theirs is not the pinned one) or `PeerError` (they broke the standard).
+All times here are transport time. Whatever goes wrong ends as one of our errors: `TimedOut`, `Disconnected`,
+`Forbidden` (they do not know our key, or theirs is not the pinned one) or `PeerError` (they broke the
+standard).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from ores.link.errors import (
 )
 from ores.link.frames import FramePipe
 from ores.link.identity import Identity, check_certificate, id_of, spki_fingerprint
-from ores.link.limits import Limits
+from ores.link.limits import DEFAULT_LIMITS, Limits
 from ores.link.pairing import HubPairing, PairingRefused, secret_of
 from ores.link.pins import Pin
 from ores.link.server import BASE_PATH, CHANNEL_HEADER
@@ -79,7 +80,7 @@ async def connect(
     pin: Pin,
     clock: Clock,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     channel: str | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> LinkSession:
@@ -92,8 +93,8 @@ async def connect(
         pin: The module's.
         clock: Counts frames; held while a request is under way.
         limits: Deadlines, and what we take from the module.
-        channel: Names the streams of this session on the clock, `#1`, `#2` … added. In lock-step it must be the
-            same in each run, and a restarted process needs another one. Random when not given.
+        channel: Names the streams of this session on the clock, `#1`, `#2` … added. In lock-step it must be
+            the same in each run, and a restarted process needs another one. Random when not given.
         http: Shared with other sessions, from `http_session`; one of our own when not given.
 
     Raises:
@@ -103,7 +104,9 @@ async def connect(
         TimedOut: Not within `limits.connect_s`.
         PeerError: Whoever answers does not speak ORES.
     """
-    session = LinkSession(host, port, identity, pin.fingerprint, clock, limits, channel, http)
+    session = LinkSession(
+        host, port, identity, pin.fingerprint, clock, limits=limits, channel=channel, http=http
+    )
     try:
         await session.greet()
     except BaseException:
@@ -122,7 +125,7 @@ async def pair(
     name: str,
     role: Literal["controller", "observer"] = "controller",
     expected_id: str | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
 ) -> Pin:
     """Pair with a module by the code on its label.
 
@@ -157,7 +160,7 @@ async def pair(
             code="wrong_key",
         )
     # From here on the same key must answer: what is proven is proven for this connection's other end.
-    stranger = LinkSession(host, port, None, fingerprint, clock, limits, None, None)
+    stranger = LinkSession(host, port, None, fingerprint, clock, limits=limits)
     try:
         reply = await stranger.request("POST", "/pairing/start", codec.encode(hub.start()))
         challenge = _read(PairingChallenge, reply)
@@ -178,13 +181,15 @@ class LinkSession:
         identity: Identity | None,
         fingerprint: str | None,
         clock: Clock,
+        *,
         limits: Limits,
-        channel: str | None,
-        http: aiohttp.ClientSession | None,
+        channel: str | None = None,
+        http: aiohttp.ClientSession | None = None,
     ) -> None:
         self._base: Final = URL.build(scheme="https", host=host, port=port, path=BASE_PATH)
         self._where: Final = f"{host}:{port}"
-        # SNI is always sent: a server may swap in its newest pins only when it sees one. The name is not checked.
+        # SNI is always sent: a server may swap in its newest pins only when it sees one. The name is not
+        # checked.
         self._sni: Final = _SNI_STRANGER if fingerprint is None else f"{id_of(fingerprint)}.ores"
         self._context: Final = client_context(identity, fingerprint)
         self._clock: Final = clock
@@ -196,7 +201,7 @@ class LinkSession:
         self._closed = False
 
     async def greet(self) -> None:
-        """Ask for something that every module answers: it shows that TLS holds and that the other side speaks ORES."""
+        """Ask for what every module answers: shows that TLS holds and that the other side speaks ORES."""
         _read(PairingStatus, await self._request("GET", "/pairing", b"", total_s=self._limits.connect_s))
 
     async def request(self, method: str, path: str, body: bytes = b"") -> Reply:

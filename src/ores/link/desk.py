@@ -1,4 +1,4 @@
-"""Where a module answers pairing: the pure machine of `pairing`, put to work on a clock, a set of pins and a disk."""
+"""Where a module answers pairing: the pure machine of `pairing`, put to work on a clock, pins and a disk."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class PairingDesk:
         return code_of(self._secret)
 
     def press_button(self) -> float:
-        """Listen for ten minutes; returns 0, or the seconds for which a lock-out still holds the button off."""
+        """Listen for ten minutes; returns 0, or the seconds for which a lock-out holds the button off."""
         return self._machine.press_button(self._clock.now())
 
     def reset(self, secret: bytes) -> None:

@@ -1,7 +1,7 @@
 """Finding modules on the local network: DNS-SD, service `_ores._tcp`.
 
-What is announced is a hint, never a proof: the key fingerprint in it tells a hub which pin to expect, and TLS then shows
-whether it holds. A cold browse takes about 1.2 s, so whoever needs it starts it first.
+What is announced is a hint, never a proof: the key fingerprint in it tells a hub which pin to expect, and TLS
+then shows whether it holds. A cold browse takes about 1.2 s, so whoever needs it starts it first.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -170,7 +171,9 @@ class Browser:
     @property
     def modules(self) -> list[Found]:
         """Who is there now, by id; a module with several entries counts once."""
-        return sorted({found.id: found for found in self._known.values()}.values(), key=lambda found: found.id)
+        return sorted(
+            {found.id: found for found in self._known.values()}.values(), key=lambda found: found.id
+        )
 
     async def close(self) -> None:
         """Stop watching; a second call does nothing."""
@@ -220,6 +223,9 @@ def open_zeroconf(interfaces: Sequence[str] | None = None) -> AsyncZeroconf:
         ConfigError: The interfaces do not exist, or multicast DNS cannot be used on them.
     """
     try:
+        for address in interfaces or ():  # zeroconf would leave its sockets behind when one does not exist
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((address, 0))
         return AsyncZeroconf(
             interfaces=InterfaceChoice.All if interfaces is None else list(interfaces),
             ip_version=IPVersion.V4Only,
@@ -231,7 +237,7 @@ def open_zeroconf(interfaces: Sequence[str] | None = None) -> AsyncZeroconf:
 
 
 def read_announcement(info: AsyncServiceInfo) -> Found | None:
-    """What a service record says, or None when it is no usable ORES module (its id must follow from its key)."""
+    """What a service record says, or None when it is no usable module (its id must follow from its key)."""
     text = {key: value or "" for key, value in info.decoded_properties.items()}
     fingerprint = text.get("fp", "")
     addresses = tuple(info.parsed_scoped_addresses())
@@ -251,7 +257,7 @@ def read_announcement(info: AsyncServiceInfo) -> Found | None:
 
 
 def _instance(name: str, module_id: str) -> str:
-    """A name for people that no other module has: dots would end a label, and a label has at most 63 bytes."""
+    """A name that no other module has: dots would end a label, and a label has at most 63 bytes."""
     clean = re.sub(r"[.\x00-\x1f\x7f]", " ", _shortened(name)).strip() or "ores"
     return f"{clean} {module_id}.{SERVICE}"
 
@@ -263,15 +269,11 @@ def _shortened(name: str) -> str:
 def _own_addresses() -> tuple[str, ...]:
     """Addresses of this machine, the one that leads outwards first; loopback where there is no other."""
     found: list[str] = []
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: only asks for the route
-            found.append(probe.getsockname()[0])
-        except OSError:
-            pass
-    try:
-        found += [str(entry[4][0]) for entry in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
-    except OSError:
-        pass
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))  # sends nothing: only asks for the route
+        found.append(probe.getsockname()[0])
+    with suppress(OSError):
+        entries = socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)
+        found += [str(entry[4][0]) for entry in entries]
     outside = [address for address in dict.fromkeys(found) if not address.startswith("127.")]
     return tuple(outside) or LOOPBACK

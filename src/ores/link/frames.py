@@ -1,8 +1,8 @@
 """One open WebSocket, as both sides hold it: frames in, frames out, and an end with a reason.
 
-Three things would hurt a peer, and are met here: one that does not read (its backlog is bounded, then it is dropped),
-one that is dead (it does not answer pings), and one that sends what it must not (size and kind are checked by their
-frame header, before anything is stored).
+Three things would hurt a peer, and are met here: one that does not read (its backlog is bounded, then it is
+dropped), one that is dead (it does not answer pings), and one that sends what it must not (size and kind are
+checked by their frame header, before anything is stored).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class FramePipe:
         channel: The same name at both ends, used for this connection only.
         frame_max_bytes: Of one frame, both ways.
         backlog_max_bytes: What may wait for a peer that does not read.
-        heartbeat_s: Transport time between pings to a silent peer; it is dropped after two of them. None for none.
+        heartbeat_s: Transport time between pings to a silent peer; it is dropped after two of them. None for
+            none.
     """
 
     def __init__(
@@ -114,13 +115,13 @@ class FramePipe:
     def _take(self, frame: bytes) -> None:
         try:
             self._on_frame(frame)
-        except Exception:  # whatever a handler does wrong ends this stream, not the process
+        except Exception:  # noqa: BLE001  whatever a handler does wrong ends this stream, not the process
             _log.exception("the handler of stream %s failed", self._channel)
             self.drop("an internal error of this side")
 
     def _write(self, data: bytes, kind: WSMsgType) -> None:
-        # aiohttp's sending waits only where its transport is full, after it has written. Taking that one step here
-        # spares a task per frame; what the transport holds is bounded below.
+        # aiohttp's sending waits only where its transport is full, after it has written. Taking that one step
+        # here spares a task per frame; what the transport holds is bounded below.
         step = self._socket.send_frame(data, kind)
         try:
             step.send(None)

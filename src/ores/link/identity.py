@@ -1,8 +1,8 @@
 """Who we are: a P-256 key, its self-signed certificate, and how often we have started.
 
-The id of a module derives from its public key, so nobody can claim another's. Peers pin the key (its SPKI) and
-ignore names and dates; the certificate only carries the key through TLS. On disk an identity is a directory
-that only its owner can read:
+The id of a module derives from its public key, so nobody can claim another's. Peers pin the key (its SPKI)
+and ignore names and dates; the certificate only carries the key through TLS. On disk an identity is a
+directory that only its owner can read:
 
 ```
 identity.pem   private key and certificate, written in one piece so that the two cannot disagree
@@ -166,7 +166,7 @@ def check_certificate(certificate: bytes) -> str:
     except (ValueError, TypeError) as error:
         raise ValueError(f"not a self-signed X.509 certificate: {error}") from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("its key is not on the curve P-256")
+        raise ValueError("its key is not on the curve P-256")  # noqa: TRY004  of a file, not of an argument
     fingerprint = hashlib.sha256(_spki(parsed)).hexdigest()
     if parsed.subject != _name(id_of(fingerprint)):
         raise ValueError(f"its subject is not CN={id_of(fingerprint)}, the id of its key")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 
@@ -29,3 +31,6 @@ class Limits(msgspec.Struct, frozen=True):
     request_s: float = 10.0
     idle_s: float = 30.0
     heartbeat_s: float | None = 5.0
+
+
+DEFAULT_LIMITS: Final = Limits()

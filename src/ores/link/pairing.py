@@ -1,7 +1,7 @@
 """Pairing: how a hub and a module come to trust each other's key. Pure: no I/O, time and randomness come in.
 
-Both know a secret of 128 bits: the module from birth, the hub from the code on the module's label. They talk over TLS
-that proves only the module's key, so far unknown:
+Both know a secret of 128 bits: the module from birth, the hub from the code on the module's label. They talk
+over TLS that proves only the module's key, so far unknown:
 
 ```
 hub                                        module
@@ -12,8 +12,8 @@ hub                                        module
  │◀─ role                                    │  the hub pins the module's
 ```
 
-A proof is an HMAC over the side it comes from, both keys, both nonces and the role. With 128 bits behind it, a proof
-can be shown to anyone.
+A proof is an HMAC over the side it comes from, both keys, both nonces and the role. With 128 bits behind it,
+a proof can be shown to anyone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def new_secret(random: Random = secrets.token_bytes) -> bytes:
 
 
 def code_of(secret: bytes) -> str:
-    """What is printed on the label: `ORES-` and seven groups of four symbols, the last two of which are a check."""
+    """What is printed on the label: `ORES-` and seven groups of four symbols, two of them a check."""
     if len(secret) != SECRET_BYTES:
         raise ConfigError("pairing secret", found=f"{len(secret)} bytes", allowed=f"{SECRET_BYTES} bytes")
     symbols = base64.b32encode(secret).decode("ascii").rstrip("=")
@@ -86,11 +86,13 @@ def secret_of(code: str) -> bytes:
     """Read a typed code; case, blanks and dashes do not matter.
 
     Raises:
-        ConfigError: It cannot be a code. The check symbols find any one wrong symbol and any two swapped ones, before
-            the module counts a try. The code itself is not repeated in the error.
+        ConfigError: It cannot be a code. The check symbols find any one wrong symbol and any two swapped
+            ones, before the module counts a try. The code itself is not repeated in the error.
     """
     text = "".join(symbol for symbol in code.upper() if not symbol.isspace() and symbol != "-")
-    text = text.removeprefix("ORES").translate(_MISREAD)
+    text = text.translate(_MISREAD)
+    if len(text) == 32:
+        text = text.removeprefix("ORES")
     allowed = "the code on the module's label: ORES- and seven groups of four symbols"
     if len(text) != 28:
         raise ConfigError("pairing code", found=f"{len(text)} symbols instead of 28", allowed=allowed)
@@ -215,7 +217,8 @@ class ModulePairing:
         """Answer a hub that wants to pair. Counts as a try until it is confirmed.
 
         Raises:
-            PairingRefused: Closed, locked, replayed, a certificate that cannot be pinned, or a role that is not free.
+            PairingRefused: Closed, locked, replayed, a certificate that cannot be pinned, or a role that is
+                not free.
         """
         if self._tries >= TRIES_MAX:
             self._lock(now_s)
@@ -355,8 +358,8 @@ class HubPairing:
             challenge: The module's answer to the start.
 
         Raises:
-            PairingRefused: The module does not know this code *for this key*: the code is wrong, or somebody sits in
-                between. Nothing of ours has been revealed.
+            PairingRefused: The module does not know this code *for this key*: the code is wrong, or somebody
+                sits in between. Nothing of ours has been revealed.
         """
         expected = self._proof("module", module_fingerprint, challenge.module_nonce)
         if not hmac.compare_digest(expected, challenge.module_proof):
@@ -399,6 +402,6 @@ class HubPairing:
 
 
 def _check_symbols(symbols: str) -> str:
-    """Two symbols from a weighted sum, as in an ISBN: they change with any one symbol and with any swap of two."""
+    """Two symbols from a weighted sum, as in an ISBN: they change with any one symbol and any swap."""
     total = sum((at + 1) * _ALPHABET.index(symbol) for at, symbol in enumerate(symbols)) % _CHECK_PRIME
     return _ALPHABET[total // 32] + _ALPHABET[total % 32]

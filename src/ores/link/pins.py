@@ -1,7 +1,7 @@
 """Whom we trust: the keys we have paired with, changeable while everything runs.
 
-A pin is a peer's key with the role it was given. The set is written to disk before a pairing is answered: after
-a power cut both sides remember the same.
+A pin is a peer's key with the role it was given. The set is written to disk before a pairing is answered:
+after a power cut both sides remember the same.
 """
 
 from __future__ import annotations

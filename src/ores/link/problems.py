@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problems with the codes of `standard/registry/errors.yaml` that the link itself sends."""
+"""Errors on the wire: RFC 9457 problems, with those codes of the registry that the link sends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""An endpoint behind HTTPS and WebSocket, for peers that have paired, and the pairing desk for those that have not.
+"""An endpoint behind HTTPS and WebSocket, for peers that have paired, and the pairing desk for those that
+have not.
 
-Who somebody is follows from the key proven in TLS, never from what a message says. Every refusal is an RFC 9457
-problem, those of the HTTP parser included; there is no banner.
+Who somebody is follows from the key proven in TLS, never from what a message says. Every refusal is an RFC
+9457 problem, those of the HTTP parser included; there is no banner.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from ores.link.endpoint import Endpoint, Peer, Reply
 from ores.link.errors import ConfigError
 from ores.link.frames import FramePipe
 from ores.link.identity import Identity
-from ores.link.limits import Limits
+from ores.link.limits import DEFAULT_LIMITS, Limits
 from ores.link.pins import Pin, Pins
 from ores.link.problems import problem
 from ores.link.tls import server_context
@@ -56,7 +57,7 @@ async def serve(
     clock: Clock,
     host: str | None = None,
     port: int = 0,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     desk: PairingDesk | None = None,
 ) -> Server:
     """Put an endpoint on the network.
@@ -74,7 +75,7 @@ async def serve(
     Raises:
         ConfigError: The port is in use, or the address cannot be listened on.
     """
-    server = Server(endpoint, identity, pins, clock, limits, desk)
+    server = Server(endpoint, identity, pins, clock, limits=limits, desk=desk)
     await server._listen(host, port)  # noqa: SLF001  two-step start of our own class
     return server
 
@@ -88,6 +89,7 @@ class Server:
         identity: Identity,
         pins: Pins,
         clock: Clock,
+        *,
         limits: Limits,
         desk: PairingDesk | None,
     ) -> None:
@@ -198,10 +200,13 @@ class Server:
             return problem(
                 "forbidden", "only paired peers may ask for this: pair first, then show your certificate"
             )
+        return self._ask(peer, request.method, path, body)
+
+    def _ask(self, peer: Peer, method: str, path: str, body: bytes) -> Reply:
         try:
-            return self._endpoint.request(peer, request.method, path, body)
-        except Exception:  # a defect in one resource must not take the others along
-            _log.exception("%s %s failed", request.method, path)
+            return self._endpoint.request(peer, method, path, body)
+        except Exception:  # noqa: BLE001  a defect in one resource must not take the others along
+            _log.exception("%s %s failed", method, path)
             return problem("internal", "the request met a defect on this side")
 
     def _pair(self, method: str, path: str, body: bytes) -> Reply:
@@ -252,7 +257,7 @@ class Server:
     async def _run_stream(self, pipe: FramePipe, peer: Peer) -> None:
         try:
             stream = self._endpoint.open_stream(peer, pipe.send)
-        except Exception:  # as above: one stream's defect is its own
+        except Exception:  # noqa: BLE001  as above: one stream's defect is its own
             _log.exception("opening a stream for %s failed", peer.id)
             del self._streams[pipe]
             await pipe.close("an internal error of the module", WSCloseCode.INTERNAL_ERROR)
@@ -263,7 +268,7 @@ class Server:
             self._streams.pop(pipe, None)
 
     def _make_room(self, peer: Peer) -> bool:
-        """A peer that comes back takes the place of its own earlier stream, which may be dead without knowing it."""
+        """A peer that comes back takes the place of its own earlier stream, which may be dead unnoticed."""
         if len(self._streams) < self._limits.sessions_max:
             return True
         for pipe, other in self._streams.items():

@@ -1,9 +1,10 @@
 """TLS 1.3 between two pinned keys: no names, no authorities, no dates.
 
-A server cannot be shown an unknown self-signed certificate: OpenSSL ends the handshake before Python is asked.
-So a peer without a certificate is a stranger, who may pair and read what is public; a peer with one must be
-pinned. Pins change while a server runs: the SNI callback, which runs before the client's certificate is judged,
-swaps in a context with today's pins. Session tickets are off, for a ticket would outlive the removal of a pin.
+A server cannot be shown an unknown self-signed certificate: OpenSSL ends the handshake before Python is
+asked. So a peer without a certificate is a stranger, who may pair and read what is public; a peer with one
+must be pinned. Pins change while a server runs: the SNI callback, which runs before the client's certificate
+is judged, swaps in a context with today's pins. Session tickets are off, for a ticket would outlive the
+removal of a pin.
 
 The curve is P-256. Python 3.11 cannot order the TLS 1.3 ciphers; AES-128-GCM, the one that every small module
 has, is always offered and accepted.
@@ -121,8 +122,8 @@ def _common(context: ssl.SSLContext) -> None:
 
 
 def _load_identity(context: ssl.SSLContext, identity: Identity) -> None:
-    # Python's OpenSSL reads keys from files only. On Linux that file is in memory; elsewhere it is private (mode
-    # 0600) and lives for a moment.
+    # Python's OpenSSL reads keys from files only. On Linux that file is in memory; elsewhere it is private
+    # (mode 0600) and lives for a moment.
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("ores"), "wb") as file:
             file.write(identity.pem)
