@@ -24,7 +24,7 @@ NAMES = ("ac.power_w", "ac.voltage_v", "energy.energy_in_wh", "thermal.temperatu
 SERIES = [(module, name) for module in MODULES for name in NAMES]
 WIDE = tuple(f"{module}.{name}" for module, name in SERIES)
 BARE_INSERT = f"INSERT INTO m VALUES ({', '.join('?' * 21)})"  # noqa: S608 - question marks
-ROUNDS = 9
+ROUNDS = 5
 
 Row = tuple[float | None, ...]
 
