@@ -13,11 +13,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.link.echo import HOST, house
+from tests.link.echo import HOST, House, house
 
 from ores.link.client import LinkSession, pair
 from ores.link.clock import RealClock
 from ores.link.desk import PairingDesk, load_or_create_secret
+from ores.link.endpoint import Reply
 from ores.link.errors import ConfigError, Forbidden
 from ores.link.identity import Identity, new_identity
 from ores.link.limits import Limits
@@ -353,3 +354,40 @@ def test_the_registry_and_the_code_agree() -> None:
     path = Path(__file__).parents[2] / "standard/registry/errors.yaml"
     rows = {row["code"]: (row["status"], row["title"]) for row in yaml.safe_load(path.read_text())}
     assert {code: rows.get(code) for code in TITLES} == TITLES
+
+
+def hang_up(home: House) -> None:
+    for transport, _ in tuple(home.server._web._inside.values()):
+        transport.abort()
+
+
+async def test_a_pairing_whose_last_answer_got_lost_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(paired=False) as home:
+        answer = home.desk.answer
+
+        def cut(method: str, path: str, body: bytes) -> Reply:
+            reply = answer(method, path, body)
+            if path == "/pairing/confirm":
+                hang_up(home)  # after the module has kept our key
+            return reply
+
+        monkeypatch.setattr(home.desk, "answer", cut)
+        home.module_pin = await pair(
+            HOST, home.server.port, home.hub, home.desk.code, home.clock, name="home"
+        )
+        await (await home.connect()).close()
+
+
+async def test_an_answer_lost_before_the_module_agreed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house(paired=False) as home:
+        answer = home.desk.answer
+
+        def cut(method: str, path: str, body: bytes) -> Reply:
+            if path == "/pairing/confirm":
+                hang_up(home)
+                return answer("GET", "/pairing", b"")
+            return answer(method, path, body)
+
+        monkeypatch.setattr(home.desk, "answer", cut)
+        with pytest.raises(Forbidden, match="pair with it first"):
+            await pair(HOST, home.server.port, home.hub, home.desk.code, home.clock, name="home")

@@ -343,3 +343,13 @@ def test_in_lock_step_nothing_is_in_flight_when_time_moves() -> None:
 
     run(scene)
     assert heard == [(10.0 * n, b"%d" % n) for n in range(50)]
+
+
+async def test_a_stream_that_cannot_be_opened_ends_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with house() as home:
+        session, ears = await home.connect(), Ears()
+        monkeypatch.setattr(home.echo, "open_stream", None)
+        await session.open_stream(ears.on_frame, ears.on_closed)
+        assert "an internal error" in await ears.end()
+        assert home.server.sessions == []
+        await session.close()

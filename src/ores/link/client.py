@@ -38,6 +38,7 @@ from ores.link.identity import Identity, check_certificate, id_of, spki_fingerpr
 from ores.link.limits import DEFAULT_LIMITS, Limits
 from ores.link.pairing import HubPairing, PairingRefused, secret_of
 from ores.link.pins import Pin
+from ores.link.pins import pin as make_pin
 from ores.link.server import BASE_PATH, CHANNEL_HEADER
 from ores.link.tls import WrongKey, client_context
 from ores.model import PairingChallenge, PairingResult, PairingStatus, Problem
@@ -161,12 +162,21 @@ async def pair(
         )
     # From here on the same key must answer: what is proven is proven for this connection's other end.
     stranger = LinkSession(host, port, None, fingerprint, clock, limits=limits)
+    challenge: PairingChallenge | None = None
     try:
         reply = await stranger.request("POST", "/pairing/start", codec.encode(hub.start()))
         challenge = _read(PairingChallenge, reply)
         confirm = hub.confirm(fingerprint, challenge)
         reply = await stranger.request("POST", "/pairing/confirm", codec.encode(confirm))
         return hub.finish(certificate, fingerprint, _read(PairingResult, reply))
+    except (Disconnected, TimedOut):
+        # The module may have paired and its answer got lost. Its proof was right, so it is worth asking: who
+        # is not pinned is not let in.
+        if challenge is None:
+            raise
+        found = make_pin(certificate, "module")
+        await (await connect(host, port, identity, found, clock, limits=limits)).close()
+        return found
     finally:
         await stranger.close()
 

@@ -260,7 +260,8 @@ class Server:
         except Exception:  # noqa: BLE001  as above: one stream's defect is its own
             _log.exception("opening a stream for %s failed", peer.id)
             del self._streams[pipe]
-            await pipe.close("an internal error of the module", WSCloseCode.INTERNAL_ERROR)
+            await pipe.close("an internal error of this side", WSCloseCode.INTERNAL_ERROR)
+            await pipe.run(lambda _frame: None, lambda _reason: None)  # to its end, which closes the channel
             return
         try:
             await pipe.run(stream.receive, lambda _reason: stream.closed())
