@@ -118,14 +118,26 @@ def _allowed_w(house: House, bound: Bound, grid_w: float) -> float:
     ]
     takers += house.chargers
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in (*takers, *house.producers)]
-    plain_w, settled_w = settled(grid_w, units, house.memory.fixed.get("export"))
+    before = house.memory.fixed.get("export")
+    plain_w, settled_w = settled(grid_w, units, before)
     house.draft.fixed["export"] = settled_w
-    taken_w = 0.0
-    for unit in takers:
-        power_w = unit.power_w or 0.0
-        # What is told to fall will fall; what is told to rise has not risen yet.
-        taken_w += power_w if unit.command_w is None else min(power_w, unit.command_w)
+    # Without memory nobody knows what is on its way: for one cycle nothing counts as taken.
+    taken_w = sum(_taken_w(unit, sure=before is not None) for unit in takers)
     return max(0.0, max(plain_w, settled_w) + taken_w + bound.value - guard_w(bound.value))
+
+
+def _taken_w(unit: Unit, *, sure: bool) -> float:
+    """What of the sun a unit takes for certain.
+
+    What is told to fall will fall; what is told to rise has not risen yet. What a battery is told to give is
+    bounded by what the sun leaves, so the sun need not make room for it.
+    """
+    power_w = unit.power_w or 0.0
+    if power_w <= 0.0:
+        return power_w
+    if not sure:
+        return 0.0
+    return power_w if unit.command_w is None else min(power_w, max(0.0, unit.command_w))
 
 
 def _shares(units: list[ProducerUnit], allowed_w: float) -> list[float]:

@@ -162,12 +162,19 @@ def _circuit_reading(house: House, place: Place) -> tuple[float | None, float | 
 
 
 def _cut(limit: Limit, excess: float) -> None:
-    """Cut the weakest wishes first, equals pro rata, down to nothing drawn."""
-    ranks = range(len(RANKS) - 1, -1, -1)
-    for rank in ranks:
+    """Cut the weakest wishes first, equals pro rata, down to nothing drawn.
+
+    Of one rank, batteries give way before chargers: what they need not draw now they can draw later.
+    """
+    groups = ((rank, kind) for rank in range(len(RANKS) - 1, -1, -1) for kind in (BatteryUnit, ChargerUnit))
+    for rank, kind in groups:
         if excess <= 1e-6:
             return
-        group = [(u, per_w) for u, per_w in limit.members if u.rank == rank and (u.command_w or 0.0) > 0.0]
+        group = [
+            (unit, per_w)
+            for unit, per_w in limit.members
+            if unit.rank == rank and isinstance(unit, kind) and (unit.command_w or 0.0) > 0.0
+        ]
         drawn = sum((unit.command_w or 0.0) * per_w for unit, per_w in group)
         if drawn <= 0.0:
             continue
