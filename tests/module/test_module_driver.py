@@ -124,6 +124,23 @@ def test_a_policy_that_asks_for_no_number_leaves_the_module_idle(things, power_w
     assert bench.module.device.told.power_w == 0.0
 
 
+def test_a_policy_may_keep_and_change_its_own_answer(things):
+    answer = {}
+
+    def growing(situation):
+        answer["battery"] = setpoint(situation.readings["battery"].ac_measure.power_w + 100.0)
+        return answer
+
+    bench = things.Bench(things.Battery(), policies={"growing": growing})
+    bench.clock.move(3.0)
+    assert [command.power_w for _, command in bench.module.device.applied] == [100.0, 200.0, 300.0, 400.0]
+
+
+def test_defaults_for_what_there_is_not_are_found_at_the_start(things):
+    with pytest.raises(ConfigError, match="roof"):
+        things.Bench(things.Battery(), defaults={"roof": setpoint(0.0)})
+
+
 def test_energy_is_counted_for_a_device_that_only_knows_power(things):
     battery = things.Battery()
     bench = things.Bench(battery, policies={"free": lambda situation: {}})

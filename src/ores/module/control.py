@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ores.link.errors import ConfigError
 from ores.model import (
     ElementCommand,
     ElementOutcome,
@@ -53,8 +54,13 @@ class Control:
         self.parts: Final = {part.element.id: part for part in parts}
         self.policies: Final = dict(policies)
         self.policy = Policy(kind=next(iter(policies)))
+        self._ties: Final = [part for part in parts if part.element.capabilities.isolate is not UNSET]
         self._idle: Final = idle(elements)
         self._defaults: Final = {**default_commands(elements), **defaults}
+        if (why := self._nonsense(defaults)) is not None:
+            raise ConfigError("defaults", found=why, allowed="what the description declares")
+        self._asked: Mapping[str, ElementCommand] | None = None
+        self._wished: Mapping[str, ElementCommand] = {}
 
     def read(self) -> None:
         """Read every element, each for itself."""
@@ -72,14 +78,12 @@ class Control:
 
     def decide(self, utc: datetime | None) -> None:
         """Ask the policy, work out what holds, and tell the devices where that has changed."""
-        islanded = any(
-            part.reading.isolate and part.reading.isolate.closed is False for part in self.parts.values()
-        )
+        islanded = any(tie.reading.isolate and tie.reading.isolate.closed is False for tie in self._ties)
         for part in self.parts.values():
             part.keep_reserve(islanded=islanded)
         wishes = self._wishes(utc)
         for name, part in self.parts.items():
-            part.want(wishes.get(name) or self._defaults[name])
+            part.want(wishes[name])
             part.settle()
 
     def take(
@@ -167,24 +171,32 @@ class Control:
             worst = max(worst, *results, key=_WORSE.__getitem__)
         return LeaseResult(epoch=lease.epoch, seq=lease.seq, result=worst, outcomes=outcomes or UNSET)
 
-    def _wishes(self, utc: datetime | None) -> dict[str, ElementCommand]:
+    def _wishes(self, utc: datetime | None) -> Mapping[str, ElementCommand]:
         """What the policy asks of each element, with the defaults where it is silent; idle where it fails."""
-        situation = Situation({name: part.reading for name, part in self.parts.items()}, utc, self.policy)
+        readings = {name: part.reading for name, part in self.parts.items()}
+        situation = Situation(readings, utc, self.policy)
         try:
-            wishes = dict(self.policies[self.policy.kind](situation))
+            wishes = self.policies[self.policy.kind](situation)
+            if wishes == self._asked:
+                return self._wished  # what has been checked need not be checked again
             if (why := self._nonsense(wishes)) is not None:
                 raise ValueError(why)  # noqa: TRY301  one way for all that a policy does wrong
         except Exception as error:  # noqa: BLE001  a maker's policy may fail in any way; the module idles then
             for part in self.parts.values():
                 part.raise_fault(POLICY_FAILED, f"{self.policy.kind}: {error!r}")
-            wishes = dict(self._idle(situation))
-        else:
-            for part in self.parts.values():
-                part.clear_fault(POLICY_FAILED)
-        for name, part in self.parts.items():
-            if (part.rules.has_switch or part.rules.modes) and (wish := wishes.get(name)) is not None:
-                wishes[name] = _completed(wish, self._defaults[name])
-        return wishes
+            self._asked = None
+            return self._completed(self._idle(situation))
+        for part in self.parts.values():
+            part.clear_fault(POLICY_FAILED)
+        self._asked, self._wished = dict(wishes), self._completed(wishes)
+        return self._wished
+
+    def _completed(self, wishes: Mapping[str, ElementCommand]) -> Mapping[str, ElementCommand]:
+        """Add what switches and modes do by default."""
+        return {
+            name: default if (wish := wishes.get(name)) is None else _completed(wish, default)
+            for name, default in self._defaults.items()
+        }
 
     def _nonsense(self, wishes: Mapping[str, ElementCommand]) -> str | None:
         for name, wish in wishes.items():

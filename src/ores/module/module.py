@@ -74,7 +74,7 @@ class Module:
         store: Where failsafe limits, policy, settings and counters are kept.
         report_period_s: Between two states.
         notable_w: A change of power that is worth telling at once; see `changed`.
-        utc: Wall time for stamps and schedules; None while it is not synchronised.
+        utc: Wall time for stamps and schedules, aware, UTC; None while it is not synchronised.
         boot_id: 8 to 32 hex digits; drawn at random when not given.
 
     Raises:
@@ -217,7 +217,9 @@ class Module:
             elements={
                 part.element.id: part.state(self._energies.get(part.element.id)) for part in self.parts
             },
-            time=UNSET if utc is None else utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            time=UNSET
+            if utc is None
+            else utc.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z",
             policy=self.control.policy.kind,
             lease=lease,
         )
