@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -88,6 +89,8 @@ def hub(
     discover: Annotated[bool, typer.Option(help="Look for modules with DNS-SD.")] = True,
     simulated: Annotated[bool, typer.Option(hidden=True)] = False,
     join: Annotated[str | None, typer.Option(hidden=True)] = None,
+    end_with_input: Annotated[bool, typer.Option("--end-with-input", hidden=True)] = False,
+    clock: Annotated[datetime | None, typer.Option(hidden=True, formats=["%Y-%m-%dT%H:%M:%S.%f%z"])] = None,
     as_json: Json = False,
 ) -> None:
     """Run a hub for real modules."""
@@ -104,7 +107,7 @@ def hub(
         discover=discover,
         simulated=simulated,
     )
-    run.hub(config, join=join, as_json=as_json)
+    run.hub(config, join=join, start_utc=clock, end_with_input=end_with_input, as_json=as_json)
 
 
 @app.command()
@@ -133,7 +136,9 @@ def demo(
     link: Annotated[str, typer.Option(help="sockets, or memory for long replays.")] = "sockets",
     replay: Annotated[Path | None, typer.Option(help="A recorded home (Parquet).")] = None,
     home: Annotated[str | None, typer.Option(help="Which home of the file.")] = None,
-    start_hour: Annotated[float, typer.Option(min=0, help="Hours into the recording.")] = 0.0,
+    start_hour: Annotated[
+        float | None, typer.Option(min=0, help="Hour of the scene, or hours into the recording, to begin at.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Keep state here instead of throwing it away.")] = None,
     port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
     world_port: Annotated[int, typer.Option(help="Of the simulated world; 0 picks a free one.")] = 8090,

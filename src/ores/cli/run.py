@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
     from ores.hub.run import RunningHub
 
 
-def hub(config: HubConfig, *, join: str | None, as_json: bool) -> None:
-    """Run a hub until it is interrupted or terminated."""
+def hub(
+    config: HubConfig, *, join: str | None, start_utc: datetime | None, end_with_input: bool, as_json: bool
+) -> None:
+    """Run a hub until it is interrupted or terminated.
+
+    Args:
+        config: Of the hub.
+        join: Address of a conductor; real time when None.
+        start_utc: What its clock shows at the start; the machine's time when None.
+        end_with_input: Stop when standard input ends: whoever started it is gone.
+        as_json: For programs.
+    """
     from ores.hub.run import run_hub
 
     def ready(running: RunningHub) -> None:
@@ -34,14 +45,17 @@ def hub(config: HubConfig, *, join: str | None, as_json: bool) -> None:
             Console(stderr=True).print(f"The hub runs. Page: [bold]{running.url}[/]   (Ctrl-C stops it)")
 
     async def main(clock: Clock) -> None:
-        summary = await run_hub(config, clock, on_ready=ready, stop=_stopped())
+        stop = _stopped()
+        if end_with_input:
+            asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
+        summary = await run_hub(config, clock, on_ready=ready, stop=stop)
         if as_json:
             _print_json(msgspec.to_builtins(summary))
 
     if join is not None:
         run_joined(main, join=join, name="hub")
     else:
-        clocks.run(main, speed=1)
+        clocks.run(main, start_utc=start_utc, speed=1)
 
 
 def module(name: str, directory: Path | None, port: int, *, as_json: bool) -> None:
@@ -89,12 +103,10 @@ def demo(options: DemoOptions, *, as_json: bool) -> None:
             if not options.headless:
                 console.print(_invitation(running.hub.url, running.world_url), highlight=False)
 
-        def on_wire(clock: Clock) -> Coroutine[None, None, dict[str, object]]:
-            return on_sockets.run(options, clock, tell)
+        async def on_wire(clock: Clock) -> dict[str, object]:
+            return await on_sockets.run(options, clock, tell, _stopped())
 
-        # in real time the demonstration shows the present day, otherwise the scene's own
-        start = None if options.speed == 1 and options.replay is None else config.site.start
-        summary = clocks.run(on_wire, start_utc=start, speed=options.speed)
+        summary = clocks.run(on_wire, start_utc=config.site.start, speed=options.speed)
     if as_json:
         _print_json(summary)
     elif options.headless:

@@ -51,12 +51,18 @@ class HubProcess:
             OresError: It ended instead; what it said stands on the terminal.
         """
         command = [sys.executable, "-m", "ores", "hub", "--json", "--data", str(self._data)]
-        command += ["--port", str(self._port), "--no-discover", "--simulated"]
+        command += ["--port", str(self._port), "--no-discover", "--simulated", "--end-with-input"]
         if self._join is not None:
             command += ["--join", self._join]
+        else:  # the same wall clock as the home, which lives on a day of its own
+            command += ["--clock", self._clock.utc().isoformat(timespec="microseconds")]
         with self._clock.hold():
             self._child = await asyncio.create_subprocess_exec(
-                *command, stdout=asyncio.subprocess.PIPE, start_new_session=True
+                # its input ends when this process does, however it ends, and then the hub ends, too
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
             line = await self._line(READY_WITHIN_S)
             if not line:

@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from ores.cli.demo.hub_process import HubProcess
 from ores.cli.demo.options import DemoOptions
 from ores.link.clock import Clock
+from ores.link.errors import OresError
 from ores.link.lockstep import Conductor
 from ores.sim.home import Home, on_sockets
 from ores.sim.world_api import serve_world
@@ -96,15 +98,24 @@ def _end_if_running(hub: HubProcess) -> None:
         hub.kill()
 
 
-async def run(options: DemoOptions, clock: Clock, tell: Callable[[Demo], None]) -> dict[str, object]:
-    """Run to the end of the hours, or until cancelled; the summary."""
+async def run(
+    options: DemoOptions, clock: Clock, tell: Callable[[Demo], None], stop: asyncio.Event
+) -> dict[str, object]:
+    """Run to the end of the hours, or until told to stop; the summary.
+
+    Raises:
+        OresError: The hub died.
+    """
     async with demo(options, clock) as running:
         tell(running)
         began_s = clock.now()
         died = asyncio.create_task(running.hub.died())
-        if options.hours is None:
-            await died
-        else:
-            await clock.sleep_until(began_s + options.hours * 3600.0)
-        died.cancel()
+        ends: list[asyncio.Task[Any]] = [died, asyncio.create_task(stop.wait())]
+        if options.hours is not None:
+            ends.append(asyncio.create_task(clock.sleep_until(began_s + options.hours * 3600.0)))
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if died.done():
+            raise OresError(f"the hub ended (exit {died.result()}); the modules are on their own policies")
+        for end in ends:
+            end.cancel()
         return await running.summary()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 from pathlib import Path
@@ -22,6 +23,7 @@ from ores.sim.sources.replay import Replay, homes_in, starting, without_car_and_
 DEFAULT_PREFERENCES = Preferences(
     self_consumption=True, ev_mode="surplus", reserve_pct=10.0, price_per_kwh=0.30, export_price_per_kwh=0.08
 )
+MORNING_HOUR = 10.0
 
 
 class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +37,8 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
         link: `sockets`, as in a house; or `memory`, everything in one process, for long replays.
         replay: A recorded home instead of the generator.
         home: Which of the file's homes.
-        start_hour: Hours after the first recorded interval.
+        start_hour: Of the scene, or hours after the first recorded interval. Without it a headless run begins
+            at the start, and one that people watch in the morning, when the sun is up.
         data: Where hub and devices keep what persists; a directory that is removed at the end when None.
         port: Of the page; 0 picks a free one.
         world_port: Of the world.
@@ -49,7 +52,7 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     link: str = "sockets"
     replay: Path | None = None
     home: str | None = None
-    start_hour: float = 0.0
+    start_hour: float | None = None
     data: Path | None = None
     port: int = 8080
     world_port: int = 8090
@@ -95,14 +98,16 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
             ConfigError: The file or the home in it cannot be used; says why.
         """
         config = HouseConfig()
+        hour = (0.0 if self.headless else MORNING_HOUR) if self.start_hour is None else self.start_hour
+        after = timedelta(hours=hour)
         try:
             if self.replay is None:
+                site = replace(config.site, start=config.site.start + after)
+                config = replace(config, site=site)
                 return config, Household(config, self.seed, 1)
             known = homes_in(self.replay)
             home = self.home or known[0]
-            config = starting(
-                without_car_and_heat(config), self.replay, after=timedelta(hours=self.start_hour)
-            )
+            config = starting(without_car_and_heat(config), self.replay, after=after)
             return config, Replay(config, self.replay, [home], seed=self.seed, gaps="fill")
         except ScenarioError as error:
             raise ConfigError("--replay, --home", found=str(self.replay), allowed=str(error)) from error
