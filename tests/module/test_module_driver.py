@@ -185,6 +185,19 @@ def test_a_jump_is_told_at_once_and_at_most_ten_times_a_second(things):
     assert told[-1].elements["battery"].ac_measure.power_w == 5800.0
 
 
+def test_a_device_that_notices_changes_itself_is_told_whom_to_call(things):
+    class Meter(things.Battery):
+        def tell(self, changed):
+            self.changed = changed
+
+    meter = Meter()
+    bench = things.Bench(meter, policies={"free": lambda situation: {}})
+    bench.clock.move(0.5)
+    meter.power_w = 3000.0
+    meter.changed()
+    assert (bench.state.uptime_ms, bench.state.elements["battery"].ac_measure.power_w) == (500, 3000.0)
+
+
 def test_a_small_change_waits_for_its_period(things):
     battery = things.Battery()
     bench = things.Bench(battery, policies={"free": lambda situation: {}}, notable_w=50.0)

@@ -1,7 +1,16 @@
 """The module SDK: turn a thing into an ORES module."""
 
 from ores.module.description import About, element
-from ores.module.device import Answer, Clipped, Commandable, Device, Refused, TakesRequests, TakesSettings
+from ores.module.device import (
+    Answer,
+    Clipped,
+    Commandable,
+    Device,
+    HasNews,
+    Refused,
+    TakesRequests,
+    TakesSettings,
+)
 from ores.module.effective import Effective
 from ores.module.module import Module
 from ores.module.policy import PolicyFunction, Situation, free, idle, schedule, self_consumption, setpoint
@@ -15,6 +24,7 @@ __all__ = [
     "Device",
     "Effective",
     "FileStore",
+    "HasNews",
     "MemoryStore",
     "Module",
     "PolicyFunction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -63,6 +63,15 @@ class Commandable(Protocol):
 
     def apply(self, element: str, command: Effective, /) -> Answer:
         """Do this from now on. Called when what has to be done changes, and again after an exception."""
+        ...
+
+
+@runtime_checkable
+class HasNews(Protocol):
+    """A device that notices by itself when something has changed, such as a meter."""
+
+    def tell(self, changed: Callable[[], None], /) -> None:
+        """Learn what to call when there is news (`Module.changed`), from the module's own thread."""
         ...
 
 

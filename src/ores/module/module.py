@@ -37,7 +37,7 @@ from ores.module import problems
 from ores.module.control import Control
 from ores.module.counters import EnergyCounters
 from ores.module.description import About, check_elements, description_pages
-from ores.module.device import Commandable, Device, Refused, TakesSettings
+from ores.module.device import Commandable, Device, HasNews, Refused, TakesSettings
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
@@ -141,6 +141,8 @@ class Module:
         self.keep(
             msgspec.structs.replace(self.saved, clean=False, counter_epoch=self._counters.counter_epoch)
         )
+        if isinstance(self.device, HasNews):
+            self.device.tell(self.changed)
         self._next_s = self._clock.now()
         self._tick()
 
