@@ -17,27 +17,21 @@ from ores.link.errors import (
     TimedOut,
     Unavailable,
 )
+from ores.link.problems import TITLES as LINK_TITLES
 from ores.model import Problem
 
 TITLES: Final[dict[str, tuple[int, str]]] = {
-    "bad_request": (400, "Not HTTP as the standard uses it"),
-    "invalid_message": (400, "Message not allowed by its schema"),
+    **LINK_TITLES,
     "invalid_query": (400, "Query not allowed"),
     "login_required": (401, "Log in first"),
     "wrong_password": (401, "Wrong name or password"),
-    "forbidden": (403, "Not for this peer"),
     "rank_not_allowed": (403, "Rank not allowed"),
     "loopback_only": (403, "Only from this machine"),
     "foreign_origin": (403, "Asked by another site's page"),
-    "not_found": (404, "No such resource"),
-    "method_not_allowed": (405, "Method not allowed"),
     "owner_exists": (409, "There is an owner already"),
-    "too_large": (413, "Body too large"),
     "not_json": (415, "Body is not JSON"),
     "foreign_host": (421, "Not a name of this hub"),
-    "upgrade_required": (426, "WebSocket required"),
     "too_many_tries": (429, "Too many tries"),
-    "internal": (500, "Internal error"),
     "config": (500, "A person must act"),
     "not_built": (501, "Not built yet"),
     "peer_error": (502, "The module broke the standard"),
@@ -47,7 +41,7 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
     "too_many_pages": (503, "Too many open pages"),
     "timed_out": (504, "The module did not answer in time"),
 }
-"""Code to HTTP status and title."""
+"""Code to HTTP status and title; a test compares them with the registry."""
 
 _KINDS: Final[tuple[tuple[type[OresError], tuple[int, str]], ...]] = (
     (InvalidMessage, (400, "Message not allowed by its schema")),

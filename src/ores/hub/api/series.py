@@ -8,8 +8,7 @@ from datetime import timedelta
 from aiohttp import web
 from msgspec import UNSET
 
-from ores.hub.api.problems import ApiError
-from ores.hub.api.wire import answer, hub_of, query_int, query_time, refuse_unknown
+from ores.hub.api.wire import answer, bad_query, hub_of, query_int, query_time, refuse_unknown
 from ores.hub.history import Series
 from ores.hub.record import HOUSE
 from ores.hub.times import rfc3339
@@ -38,16 +37,12 @@ async def get_history(request: web.Request) -> web.Response:
     hub = hub_of(request)
     names = [name for name in request.query.get("series", "").split(",") if name]
     if not 1 <= len(names) <= SERIES_MAX:
-        raise ApiError(
-            "invalid_query", f"series: found {len(names)} names, allowed are 1 to {SERIES_MAX}, with commas"
-        )
+        raise bad_query("series", f"{len(names)} names", f"1 to {SERIES_MAX} names, with commas between")
     pairs = [_pair(name) for name in names]
     end = query_time(request, "end", hub.clock.utc())
     start = query_time(request, "start", end - _DAY)
     if start >= end:
-        raise ApiError(
-            "invalid_query", f"start: found {rfc3339(start)}, allowed is before end {rfc3339(end)}"
-        )
+        raise bad_query("start", rfc3339(start), f"before end, {rfc3339(end)}")
     points = query_int(request, "max_points", 600, 1, POINTS_MAX)
     found = await asyncio.to_thread(hub.history.query, pairs, start.timestamp(), end.timestamp(), points)
     edges = found.edges_utc_s
@@ -77,10 +72,7 @@ def _pair(name: str) -> tuple[str, str]:
         return HOUSE, name.removeprefix(f"{HOUSE}.")
     module, slash, series = name.partition("/")
     if not (module and slash and series):
-        raise ApiError(
-            "invalid_query",
-            f"series: found {name[:80]!r}, allowed are flow.point and module/element.capability.point",
-        )
+        raise bad_query("series", name, "flow.point and module/element.capability.point")
     return module, series
 
 

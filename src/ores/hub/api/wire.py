@@ -11,6 +11,7 @@ from aiohttp import web
 from ores.hub.api.problems import ApiError
 from ores.hub.hub import Hub
 from ores.link import codec
+from ores.link.errors import InvalidMessage
 
 T = TypeVar("T")
 
@@ -44,17 +45,29 @@ def answer(message: object, status: int = 200) -> web.Response:
     return web.Response(body=_encoder.encode(message), status=status, content_type="application/json")
 
 
+def bad_query(name: str, found: str, allowed: str) -> InvalidMessage:
+    """A parameter of the query that cannot be."""
+    name, found = name[:40], found[:80]
+    return InvalidMessage(
+        f"{name}: found {found!r}, allowed is {allowed}",
+        code="invalid_query",
+        field=name,
+        found=found,
+        allowed=allowed,
+    )
+
+
 def query_int(request: web.Request, name: str, default: int, low: int, high: int) -> int:
     """A whole number of the query.
 
     Raises:
-        ApiError: Names the parameter, what was found, what is allowed.
+        InvalidMessage: Names the parameter, what was found, what is allowed.
     """
     text = request.query.get(name)
     if text is None:
         return default
     if not (text.isascii() and text.isdigit() and len(text) < 17 and low <= int(text) <= high):
-        raise ApiError("invalid_query", f"{name}: found {text[:40]!r}, allowed is {low} to {high}")
+        raise bad_query(name, text, f"{low} to {high}")
     return int(text)
 
 
@@ -62,7 +75,7 @@ def query_time(request: web.Request, name: str, default: datetime) -> datetime:
     """An instant of the query, RFC 3339.
 
     Raises:
-        ApiError: Names the parameter, what was found, what is allowed.
+        InvalidMessage: Names the parameter, what was found, what is allowed.
     """
     text = request.query.get(name)
     if text is None:
@@ -72,9 +85,7 @@ def query_time(request: web.Request, name: str, default: datetime) -> datetime:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None or at.year < 1970:
-        raise ApiError(
-            "invalid_query", f"{name}: found {text[:40]!r}, allowed is RFC 3339 such as 2025-06-01T12:00:00Z"
-        )
+        raise bad_query(name, text, "RFC 3339 such as 2025-06-01T12:00:00Z")
     return at.astimezone(UTC)
 
 
@@ -82,8 +93,8 @@ def refuse_unknown(request: web.Request, *known: str) -> None:
     """Refuse parameters that nobody reads: a misspelt one would silently ask for something else.
 
     Raises:
-        ApiError: Names the parameter.
+        InvalidMessage: Names the parameter.
     """
     for name in request.query:
         if name not in known:
-            raise ApiError("invalid_query", f"{name[:40]}: unknown, allowed are {', '.join(known) or 'none'}")
+            raise bad_query(name, "a parameter of this name", ", ".join(known) or "none")
