@@ -167,12 +167,15 @@ class Panel:
 class Bench:
     """A module on a bench: a hub's side of it, without a loop."""
 
-    def __init__(self, device: object, clock: HandClock | None = None, **how: object) -> None:
+    def __init__(
+        self, device: object, clock: HandClock | None = None, *, start: bool = True, **how: object
+    ) -> None:
         self.clock = clock or HandClock()
         about = About(name="Battery", maker="Maker", model="One", serial="1", profiles=("storage",))
         made = {"module_id": "m" * 26, "clock": self.clock, "boot_id": "00000001"} | how
         self.module = Module(device, about, **made)
-        self.module.start()
+        if start:
+            self.module.start()
         self.frames: list[FromModule] = []
         self.seq = 0
         self.stream = self.open(HUB)

@@ -218,6 +218,15 @@ def test_failsafe_limits_hold_at_boot_before_anybody_speaks(things, tmp_path):
     assert [command.power_w for _, command in battery.applied] == [0.0]
 
 
+def test_failsafe_limits_hold_even_for_a_lease_that_comes_before_the_module_has_started(things):
+    store = MemoryStore(Saved(failsafe=failsafe(produce_max_w=0.0).elements))
+    battery = things.Battery()
+    module = things.Bench(battery, store=store, start=False).module
+    lease = b'{"epoch":1,"seq":1,"boot_id":"00000001","uptime_ms":0,"ttl_s":9,"elements":%s}'
+    module.request(things.hub, "PUT", "/lease", lease % b'{"battery":{"setpoint":{"power_w":-900}}}')
+    assert battery.told.power_w == 0.0
+
+
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"\xff", b'{"failsafe":{"battery":{"produce_max_w":-5}}}', b'{"new":1}']
 )

@@ -131,10 +131,10 @@ class Module:
         self._next_s = 0.0
         self._timers: dict[str, Handle] = {}
         self._lease_timer_s = float("inf")
+        self._take_over(self.saved)  # failsafe limits hold before anybody can speak
 
     def start(self) -> None:
         """Boot: failsafe limits and policy hold from here on, and a state is sent each period."""
-        self._take_over(self.saved)
         for name, settings in self.saved.settings.items():
             if name in self.control.parts and (refused := self.configure(name, settings)) is not None:
                 _log.warning("%s: its settings are refused: %s", name, refused.detail)

@@ -72,6 +72,7 @@ async def running(
     defaults: Mapping[str, ElementCommand] | None = None,
     report_period_s: float = 1.0,
     notable_w: float = 50.0,
+    boot_id: str | None = None,
     host: str | None = None,
     port: int = 0,
     allow_observers: bool = False,
@@ -89,6 +90,7 @@ async def running(
         defaults: What switches and modes do where no policy says otherwise.
         report_period_s: Between two states.
         notable_w: A change of power that is told at once.
+        boot_id: For a run that is to be repeated exactly; another one for each boot. Drawn when not given.
         host: Address to listen on; None for all.
         port: TCP port; 0 picks a free one.
         allow_observers: The owner lets further hubs read.
@@ -117,6 +119,7 @@ async def running(
         store=FileStore(directory, fresh_counter_epoch=int(clock.utc().timestamp())),
         report_period_s=report_period_s,
         notable_w=notable_w,
+        boot_id=boot_id,
     )
     announcement: Announcement | None = None
     server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
