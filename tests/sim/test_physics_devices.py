@@ -227,6 +227,15 @@ def test_an_empty_battery_blacks_out_and_restarts_with_the_sun() -> None:
     assert house.power("fridge") == 100.0
 
 
+def test_a_dead_island_draws_nothing_from_an_empty_battery() -> None:
+    house, actions = still(load_w=100.0)
+    world.set_soc_pct(house, "hybrid_battery", 0.0)
+    world.cut_grid(house)
+    run(house, actions, 300.0)
+    assert house.stores.energy_wh[HYBRID, 0] == 0.0
+    assert house.power("hybrid_standby") == house.power("inverter") == 0.0
+
+
 def test_an_overloaded_island_blacks_out() -> None:
     house, actions = still(load_w=100.0)
     world.cut_grid(house)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from numpy import add, divide, dot, floor, fmax, fmin, greater_equal, multiply, negative, subtract
+from numpy import add, divide, dot, fmax, fmin, multiply, negative, subtract
 from numpy.typing import NDArray
 
 from ores.sim.physics import backup, thermal
@@ -79,7 +79,7 @@ class House:
         self.car = Comings(config.vehicle, source.seed, source.homes, self._local_start_s)
         self._ticks_per_minute = max(1, round(MINUTE_S / self.tick_s))
         self._network = thermal.home_network(config, self._ticks_per_minute * self.tick_s)
-        self._mode_seen, self._phases_seen, self._pump_seen_s = b"", b"", 0.0
+        self._mode_seen, self._phases_seen, self._current_seen, self._pump_seen_s = b"", b"", b"", 0.0
         self._left_in_tick = 0
         self._block: Exogenous
         self._block_start = 0
@@ -128,15 +128,14 @@ class House:
         self._micro_rating, self._micro_w = np.array(c.gateway.rating_w), np.zeros(n)
         self._string_part = np.zeros((len(c.hybrid.strings), n))
         self._sun, self._need, self._alone = np.zeros((3, n))
-        self._car_volts, self._car_shares = np.zeros(n), np.zeros((phases, n))
+        self._car_volts, self._car_wish = np.zeros((2, n))
+        self._car_shares = np.zeros((phases, n))
         self._frequency, self._volts = c.wiring.frequency_hz, np.full(n, c.wiring.voltage_v)
         # Scratch and constants of the step; zero-dimensional arrays are faster than Python floats.
         self._a, self._b, self._c, self._produce = np.zeros((4, n))
         self._micro_part = np.zeros_like(self._micro)
-        self._enough: Bools = np.zeros(n, dtype=bool)
         self._nothing, self._rating = np.zeros_like(p), np.array(c.hybrid.rating_w)
         self._eta, self._inverse = np.array(c.hybrid.efficiency), np.array(1.0 / c.hybrid.efficiency)
-        self._min_a, self._max_a = np.array(c.vehicle.min_a), np.array(c.vehicle.max_a)
         self._ac_standby[:] = c.ac_battery.standby_w
         self._standby[:] = c.hybrid.standby_w
 
@@ -215,11 +214,17 @@ class House:
         multiply(c, self._inverse, b)
         fmin(a, b, c)
         subtract(c, self._need, self._want_hybrid)
-        fmin(actions.car_current_a, self._max_a, a)
-        floor(a, b)
-        greater_equal(b, self._min_a, self._enough)
-        multiply(b, self._car_volts, c)
-        multiply(c, self._enough, self._want_car)
+        # Whole amperes change rarely, and comparing bytes costs a tenth of working them out.
+        if actions.car_current_a.tobytes() != self._current_seen:
+            self._throttle_car(actions)
+        self._want_car[:] = self._car_wish
+
+    def _throttle_car(self, actions: Actions) -> None:
+        """Power that the charger's limit allows: whole amperes, nothing below the smallest."""
+        self._current_seen = actions.car_current_a.tobytes()
+        amperes = np.floor(np.fmin(actions.car_current_a, self.config.vehicle.max_a))
+        enough = amperes >= self.config.vehicle.min_a
+        self._car_wish = np.where(enough, amperes, 0.0) * self._car_volts
 
     def _convert(self) -> None:
         """The hybrid's strings and inverter around what its battery does."""
@@ -420,7 +425,6 @@ class House:
         if slow:
             self.car.tick(self.now_s, self.stores.energy_wh[CAR], self.driven_wh)
             self._refresh_ratings()
-        # Comparing bytes costs a tenth of comparing arrays.
         if slow or actions.heat_pump_mode.tobytes() != self._mode_seen:
             self._run_heat_pump(actions)
         if actions.car_phases.tobytes() != self._phases_seen:
@@ -436,7 +440,7 @@ class House:
     def _switch_phases(self, actions: Actions) -> None:
         """The conductors that the charger uses."""
         phases = self.config.vehicle.phases
-        self._phases_seen = actions.car_phases.tobytes()
+        self._phases_seen, self._current_seen = actions.car_phases.tobytes(), b""
         used = np.where(actions.car_phases >= phases, phases, 1)
         self._car_volts[:] = used * self.config.wiring.voltage_v
         self._car_shares[:] = (np.arange(len(self._car_shares))[:, None] < used) / used
