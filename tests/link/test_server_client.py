@@ -331,7 +331,7 @@ def test_in_lock_step_nothing_is_in_flight_when_time_moves() -> None:
         pins = Pins([pin(hub.certificate, "controller")])
         server = await serve(Echo(), module, pins, clock=clock, host=HOST)
         session = await connect(
-            HOST, server.port, hub, pin(module.certificate, "module"), clock, channel="hub-module/1"
+            HOST, server.port, hub, pin(module.certificate, "module"), clock
         )
         send = await session.open_stream(lambda frame: heard.append((clock.now(), frame)), lambda _: None)
         for n in range(50):

@@ -89,6 +89,7 @@ def hub(
     discover: Annotated[bool, typer.Option(help="Look for modules with DNS-SD.")] = True,
     simulated: Annotated[bool, typer.Option(hidden=True)] = False,
     join: Annotated[str | None, typer.Option(hidden=True)] = None,
+    speed: Annotated[float | None, typer.Option(hidden=True)] = None,
     end_with_input: Annotated[bool, typer.Option("--end-with-input", hidden=True)] = False,
     clock: Annotated[datetime | None, typer.Option(hidden=True, formats=["%Y-%m-%dT%H:%M:%S.%f%z"])] = None,
     as_json: Json = False,
@@ -106,6 +107,7 @@ def hub(
         allowed_hosts=tuple(allowed_host or ()),
         discover=discover,
         simulated=simulated,
+        speed=speed,
     )
     run.hub(config, join=join, start_utc=clock, end_with_input=end_with_input, as_json=as_json)
 

@@ -28,6 +28,7 @@ class HubConfig:
         interfaces: Addresses of the interfaces to look on; None for all.
         simulated: This is a demonstration, and says so.
         speed: Simulated seconds per second; None where time is real.
+        commit_every_s: Between two commits of the history, in process time: what a kill may cost.
         live_per_s: Pictures of the house per second of the wall that a page gets at most.
         preferences: Before the owner has said anything; None for the usual ones.
     """
@@ -42,6 +43,7 @@ class HubConfig:
     interfaces: tuple[str, ...] | None = None
     simulated: bool = False
     speed: float | None = None
+    commit_every_s: float = 1.0
     live_per_s: float = 1.0
     preferences: Preferences | None = None
 

@@ -68,7 +68,6 @@ class Membership:
         self._clock = clock
         self._name = name
         self._http: aiohttp.ClientSession | None = None
-        self._connections = 0
         self.found: dict[str, str] = {}
         self._known = self._load(notices)
 
@@ -165,12 +164,7 @@ class Membership:
         if self._http is None:
             self._http = client.http_session()
         host, port = split_address(address)
-        self._connections += 1
-        # the same name in each run of the same house, and never the same for two connections
-        channel = f"hub{self._federation.epoch}-{entry.id}-{self._connections}"
-        return await client.connect(
-            host, port, self._identity, entry, self._clock, channel=channel, http=self._http
-        )
+        return await client.connect(host, port, self._identity, entry, self._clock, http=self._http)
 
     def _where(self, wanted: PairModule) -> tuple[str, int]:
         if wanted.address is not msgspec.UNSET:

@@ -101,7 +101,11 @@ async def open_hub(
             hub.federation.join(module_id, connect, watch_only=hub.membership.watch_only(module_id))
         hub.membership.join_paired()
         _run_beside(stack, hub.cycle.run(), "cycle")
-        _run_beside(stack, keep(hub.history, clock), "history")
+        _run_beside(
+            stack,
+            keep(hub.history, clock, every_s=config.commit_every_s, durable=config.speed is None),
+            "history",
+        )
         port = await _open_doors(hub, directory, stack)
         if config.discover:
             from ores.hub.discovery import discover  # noqa: PLC0415  after the page

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-import secrets
 import ssl
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, Literal, TypeVar, cast
@@ -45,10 +43,9 @@ from ores.model import PairingChallenge, PairingResult, PairingStatus, Problem
 
 T = TypeVar("T")
 
-_SNI_STRANGER: Final = "module.ores"
+_STRANGER: Final = "stranger"
 _CLOSE_S: Final = 1.0
 _BODY_AT_ONCE_BYTES: Final = 65_536
-_used_channels: Final[Counter[str]] = Counter()
 
 
 class _Socket(aiohttp.ClientWebSocketResponse):
@@ -82,7 +79,6 @@ async def connect(
     clock: Clock,
     *,
     limits: Limits = DEFAULT_LIMITS,
-    channel: str | None = None,
     http: aiohttp.ClientSession | None = None,
 ) -> LinkSession:
     """Open a session with a paired module, and see that both sides know each other's key.
@@ -94,8 +90,6 @@ async def connect(
         pin: The module's.
         clock: Counts frames; held while a request is under way.
         limits: Deadlines, and what we take from the module.
-        channel: Names the streams of this session on the clock, `#1`, `#2` … added. In lock-step it must be
-            the same in each run, and a restarted process needs another one. Random when not given.
         http: Shared with other sessions, from `http_session`; one of our own when not given.
 
     Raises:
@@ -105,9 +99,7 @@ async def connect(
         TimedOut: Not within `limits.connect_s`.
         PeerError: Whoever answers does not speak ORES.
     """
-    session = LinkSession(
-        host, port, identity, pin.fingerprint, clock, limits=limits, channel=channel, http=http
-    )
+    session = LinkSession(host, port, identity, pin.fingerprint, clock, limits=limits, http=http)
     try:
         await session.greet()
     except BaseException:
@@ -193,18 +185,17 @@ class LinkSession:
         clock: Clock,
         *,
         limits: Limits,
-        channel: str | None = None,
         http: aiohttp.ClientSession | None = None,
     ) -> None:
         self._base: Final = URL.build(scheme="https", host=host, port=port, path=BASE_PATH)
         self._where: Final = f"{host}:{port}"
         # SNI is always sent: a server may swap in its newest pins only when it sees one. The name is not
         # checked.
-        self._sni: Final = _SNI_STRANGER if fingerprint is None else f"{id_of(fingerprint)}.ores"
+        self._peer_id: Final = _STRANGER if fingerprint is None else id_of(fingerprint)
+        self._sni: Final = f"{self._peer_id}.ores"
         self._context: Final = client_context(identity, fingerprint)
         self._clock: Final = clock
         self._limits: Final = limits
-        self._channel: Final = channel or secrets.token_hex(8)
         self._own_http: Final = http is None
         self._http: Final = http or http_session()
         self._pipes: dict[FramePipe, asyncio.Task[None]] = {}
@@ -230,8 +221,7 @@ class LinkSession:
             TimedOut: Not within `limits.connect_s`.
         """
         self._check_open()
-        _used_channels[self._channel] += 1
-        channel = f"{self._channel}#{_used_channels[self._channel]}"
+        channel = self._clock.new_channel(self._peer_id)
         with self._clock.hold(), self._translating():
             async with asyncio.timeout(self._limits.connect_s):  # noqa: TID251  transport time
                 socket = cast(
@@ -321,7 +311,7 @@ async def _meet(host: str, port: int, clock: Clock, limits: Limits) -> bytes:
     with clock.hold(), _translating(f"{host}:{port}"):
         async with asyncio.timeout(limits.connect_s):  # noqa: TID251  transport time
             _, writer = await asyncio.open_connection(
-                host, port, ssl=client_context(None, None), server_hostname=_SNI_STRANGER
+                host, port, ssl=client_context(None, None), server_hostname=f"{_STRANGER}.ores"
             )
             connection: ssl.SSLObject = writer.get_extra_info("ssl_object")
             certificate = connection.getpeercert(binary_form=True)

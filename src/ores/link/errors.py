@@ -8,7 +8,8 @@ OresError
 └─ ConfigError      a human must act; says which setting, what was found, what is allowed
 ```
 
-Each carries a `code` from `standard/registry/errors.yaml`; a refusal of a *command* is an answer, not one of these.
+Each carries a `code` from `standard/registry/errors.yaml`; a refusal of a *command* is an answer, not one of
+these.
 """
 
 from __future__ import annotations

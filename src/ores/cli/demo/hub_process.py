@@ -34,13 +34,17 @@ class HubProcess:
         data: Its data directory; a hub started there again is the same hub.
         port: Of its page, 0 picks a free one.
         join: Address of the conductor at any speed but 1.
+        speed: Of the demonstration.
     """
 
-    def __init__(self, clock: Clock, data: Path, *, port: int = 0, join: str | None = None) -> None:
+    def __init__(
+        self, clock: Clock, data: Path, *, port: int = 0, join: str | None = None, speed: float = 1.0
+    ) -> None:
         self._clock = clock
         self._data = data
         self._port = port
         self._join = join
+        self._speed = speed
         self._child: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -53,7 +57,7 @@ class HubProcess:
         command = [sys.executable, "-m", "ores", "hub", "--json", "--data", str(self._data)]
         command += ["--port", str(self._port), "--no-discover", "--simulated", "--end-with-input"]
         if self._join is not None:
-            command += ["--join", self._join]
+            command += ["--join", self._join, "--speed", str(self._speed)]
         else:  # the same wall clock as the home, which lives on a day of its own
             command += ["--clock", self._clock.utc().isoformat(timespec="microseconds")]
         with self._clock.hold():

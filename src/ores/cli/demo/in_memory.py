@@ -45,6 +45,7 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[MemoryDemo]:
             discover=False,
             simulated=True,
             speed=options.speed,
+            commit_every_s=60.0,  # one process: whatever kills the hub ends the run as well
             preferences=options.preferences(),
         )
         async with open_hub(hub, clock, sessions=sessions) as running:

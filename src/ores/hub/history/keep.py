@@ -9,7 +9,6 @@ from typing import Protocol
 
 from ores.hub.history.history import History
 
-_COMMIT_EVERY_S = 1.0
 _DURABLE_EVERY = 5  # commits; a power cut costs at most these and the running second
 _STEPS_PER_COMMIT = 5
 
@@ -27,7 +26,7 @@ class Pace(Protocol):
         """Time does not move while held."""
 
 
-async def keep(history: History, clock: Pace, *, durable: bool = True) -> None:
+async def keep(history: History, clock: Pace, *, every_s: float = 1.0, durable: bool = True) -> None:
     """Commit every second and tidy up between commits, until cancelled; then call `History.close`.
 
     The thread keeps the file's waits (a checkpoint on a slow card takes a second) away from the control
@@ -36,12 +35,13 @@ async def keep(history: History, clock: Pace, *, durable: bool = True) -> None:
     Args:
         history: Whose only worker this is.
         clock: Process time.
+        every_s: Between two commits, in process time: what a kill may cost.
         durable: Whether every fifth commit waits for the disk. Time that runs a thousand times faster than
             the wall would wait for it hundreds of times a second; there, surviving a kill is enough.
     """
     count = 0
     while True:
-        await clock.sleep(_COMMIT_EVERY_S)
+        await clock.sleep(every_s)
         count += 1
         with clock.hold():
             sync = durable and count % _DURABLE_EVERY == 0
