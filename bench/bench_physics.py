@@ -24,7 +24,7 @@ from ores.sim.sources.household import Household
 STEPS = 3600
 ROUNDS = 7
 OPERATIONS = 52
-"""Array operations of a step with the grid, counted in `House.step`, `Stores` and what they call; the tick not."""
+"""Array operations of a step with the grid, without its part of the ticks."""
 
 
 def run() -> dict[str, object]:
