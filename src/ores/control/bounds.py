@@ -6,29 +6,21 @@ from collections.abc import Iterable
 from math import inf
 from typing import NamedTuple
 
-from ores.control.offers import Offer
-
-
-class Bound(NamedTuple):
-    """One bound in one direction; sorts strongest rank first."""
-
-    rank: int
-    value: float
-    source: str
-    rule: str
-    reason: str
+from ores.control.offers import Bound, Offer
 
 
 class Bounds:
     """All bounds on one subject, by direction. Unsigned; soc is a lower bound."""
 
-    __slots__ = ("consume", "current", "produce", "soc")
+    __slots__ = ("consume", "current", "directions", "produce", "soc")
 
     def __init__(self) -> None:
         self.consume: list[Bound] = []
         self.produce: list[Bound] = []
         self.current: list[Bound] = []
         self.soc: list[Bound] = []
+        # In the order of `offers.DIRECTIONS`.
+        self.directions = (self.consume, self.produce, self.current, self.soc)
 
 
 class Asked(NamedTuple):
@@ -72,7 +64,12 @@ def gather(offers: Iterable[Offer], now_s: float, suspended: frozenset[int]) -> 
     for offer in offers:
         if offer.expires_at_s <= now_s or offer.rank in suspended:
             continue
-        _bound(asked.bounds, offer)
+        if offer.narrows:
+            found = asked.bounds.get(offer.subject)
+            if found is None:
+                found = asked.bounds[offer.subject] = Bounds()
+            for direction, bound in offer.narrows:
+                found.directions[direction].append(bound)
         if offer.power_w is not None:
             _wish(asked.power, offer)
         if offer.closed is not None:
@@ -86,25 +83,3 @@ def _wish(wishes: dict[str, Offer], offer: Offer) -> None:
     other = wishes.get(offer.subject)
     if other is None or offer.rank < other.rank:
         wishes[offer.subject] = offer
-
-
-def _bound(bounds: dict[str, Bounds], offer: Offer) -> None:
-    consume, produce, current, soc = (
-        offer.consume_max_w,
-        offer.produce_max_w,
-        offer.current_max_a,
-        offer.soc_min_pct,
-    )
-    if consume == inf and produce == inf and current == inf and soc == 0.0:
-        return
-    found = bounds.get(offer.subject)
-    if found is None:
-        found = bounds[offer.subject] = Bounds()
-    if consume < inf:
-        found.consume.append(Bound(offer.rank, consume, offer.source, offer.rule, offer.reason))
-    if produce < inf:
-        found.produce.append(Bound(offer.rank, produce, offer.source, offer.rule, offer.reason))
-    if current < inf:
-        found.current.append(Bound(offer.rank, current, offer.source, offer.rule, offer.reason))
-    if soc > 0.0:
-        found.soc.append(Bound(offer.rank, soc, offer.source, offer.rule, offer.reason))

@@ -6,11 +6,11 @@ from math import inf
 
 from msgspec import UNSET
 
-from ores.control.bounds import Asked, Bound, limit_of
+from ores.control.bounds import Asked, limit_of
 from ores.control.chargers import current_a
 from ores.control.house import BatteryUnit, ChargerUnit, HeatUnit, House, Unit
 from ores.control.memory import Sent
-from ores.control.offers import EQUIPMENT, POLICY, RANKS
+from ores.control.offers import EQUIPMENT, POLICY, RANKS, Bound
 from ores.control.rulings import Ruling
 from ores.control.shed import CircuitUnit
 from ores.control.topology import Place

@@ -10,10 +10,10 @@ from math import inf
 
 from msgspec import UNSET
 
-from ores.control.bounds import NONE, Asked, Bound, limit_of, strictest
+from ores.control.bounds import NONE, Asked, limit_of, strictest
 from ores.control.dispatch import guard_w, on_steps
 from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled
-from ores.control.offers import CONNECTION, POLICY
+from ores.control.offers import CONNECTION, POLICY, Bound
 from ores.control.words import kilo
 
 

@@ -11,11 +11,11 @@ from math import inf
 
 from msgspec import UNSET
 
-from ores.control.bounds import Asked, Bound, strictest
+from ores.control.bounds import Asked, strictest
 from ores.control.chargers import to_steps
 from ores.control.dispatch import share
 from ores.control.house import BatteryUnit, ChargerUnit, House, Unit, settled
-from ores.control.offers import CONNECTION, RANKS
+from ores.control.offers import CONNECTION, RANKS, Bound
 from ores.control.topology import NOMINAL_V, Circuit, Place
 
 
@@ -65,8 +65,11 @@ def hold_limits(house: House, asked: Asked) -> list[Limit]:
     """
     limits = _limits(house, asked)
     for limit in limits:
-        _cut(limit, limit.excess())
-        if limit.excess() > 0.0 and limit.fixed is not None:
+        excess = limit.excess()
+        if excess <= 0.0:
+            continue
+        _cut(limit, excess)
+        if limit.fixed is not None and limit.excess() > 0.0:
             _support(limit)
     for limit in limits:
         limit.spare = -limit.excess() if limit.fixed is not None else 0.0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import force_setattr
 
 from ores.model import Proposal
 
@@ -36,6 +37,20 @@ RANKS: Final = (
 CONNECTION: Final = "connection"
 
 
+# Places of the directions in what an offer narrows.
+DIRECTIONS: Final = ("consume", "produce", "current", "soc")
+
+
+class Bound(NamedTuple):
+    """One bound in one direction; sorts strongest rank first."""
+
+    rank: int
+    value: float
+    source: str
+    rule: str
+    reason: str
+
+
 class Offer(Struct, frozen=True, kw_only=True):
     """A proposal as the cycle reads it: flat, its rank a number, absent bounds infinite.
 
@@ -47,6 +62,7 @@ class Offer(Struct, frozen=True, kw_only=True):
         reason: Why, for a person.
         power_w: The wish; at the connection, the target of the grid power.
         expires_at_s: In process time.
+        narrows: Its bounds by place in `DIRECTIONS`, made once.
     """
 
     subject: str
@@ -62,6 +78,18 @@ class Offer(Struct, frozen=True, kw_only=True):
     closed: bool | None = None
     mode: str | None = None
     expires_at_s: float = inf
+    narrows: tuple[tuple[int, Bound], ...] = ()
+
+    def __post_init__(self) -> None:
+        values = (self.consume_max_w, self.produce_max_w, self.current_max_a)
+        made = [(place, self._bound(value)) for place, value in enumerate(values) if value < inf]
+        if self.soc_min_pct > 0.0:
+            made.append((3, self._bound(self.soc_min_pct)))
+        if made:
+            force_setattr(self, "narrows", tuple(made))
+
+    def _bound(self, value: float) -> Bound:
+        return Bound(self.rank, value, self.source, self.rule, self.reason)
 
 
 def prepare(proposal: Proposal, now_s: float) -> Offer:
