@@ -121,7 +121,7 @@ def in_memory(home: Home) -> dict[str, Module]:
             clock=home.clock,
             policies=_policies(kind, device),
             report_period_s=kind.report_period_s,
-            boot_id=hashlib.sha256(name.encode()).hexdigest()[:16],
+            boot_id=_boot_id(name),
         )
         home.clock.call_at(home.clock.now() + kind.phase_s, module.start)
         modules[identity.id] = module
@@ -168,12 +168,18 @@ async def on_sockets(
                     clock=home.clock,
                     policies=_policies(kind, device),
                     report_period_s=kind.report_period_s,
+                    boot_id=None if seed is None else _boot_id(name),
                     host=host,
                     port=port + len(modules) if port else 0,
                     announced=announced,
                 )
             )
         yield modules
+
+
+def _boot_id(name: str) -> str:
+    """The same in every run; a simulated device boots once."""
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _already(device: Device) -> Callable[[Clock], Device]:

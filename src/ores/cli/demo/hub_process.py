@@ -54,7 +54,7 @@ class HubProcess:
         Raises:
             OresError: It ended instead; what it said stands on the terminal.
         """
-        command = [sys.executable, "-m", "ores", "hub", "--json", "--data", str(self._data)]
+        command = [sys.executable, "-m", "ores.cli", "hub", "--json", "--data", str(self._data)]
         command += ["--port", str(self._port), "--no-discover", "--simulated", "--end-with-input"]
         if self._join is not None:
             command += ["--join", self._join, "--speed", str(self._speed)]

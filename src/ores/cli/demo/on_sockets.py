@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from ores.cli.demo.options import DemoOptions
 from ores.link.clock import Clock
 from ores.link.errors import OresError
 from ores.link.lockstep import Conductor
+from ores.module.run import Running
 from ores.sim.home import Home, on_sockets
 from ores.sim.world_api import serve_world
 
@@ -24,15 +25,23 @@ class Demo:
 
     Attributes:
         home: The simulated home, in this process.
+        modules: Its modules, by name.
         hub: Its hub.
         conductor: Who keeps time at any speed but 1.
         world_url: Where a person acts on the world.
     """
 
     def __init__(
-        self, home: Home, hub: HubProcess, conductor: Conductor | None, world_url: str, directory: Path
+        self,
+        home: Home,
+        modules: Mapping[str, Running],
+        hub: HubProcess,
+        conductor: Conductor | None,
+        world_url: str,
+        directory: Path,
     ) -> None:
         self.home = home
+        self.modules = modules
         self.hub = hub
         self.conductor = conductor
         self.world_url = world_url
@@ -75,7 +84,7 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[Demo]:
             if it.pins.controller() is None
         }
         await hub.acquaint(unpaired, options.preferences())
-        yield Demo(home, hub, conductor, f"http://127.0.0.1:{world_port}/world", directory)
+        yield Demo(home, modules, hub, conductor, f"http://127.0.0.1:{world_port}/world", directory)
 
 
 def conductor_address(directory: Path) -> str:

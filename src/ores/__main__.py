@@ -1,5 +1,0 @@
-"""`python -m ores`: the command `ores`."""
-
-from ores.cli.main import main
-
-main()
