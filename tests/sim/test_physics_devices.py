@@ -339,6 +339,13 @@ def test_the_heat_pump_keeps_the_rooms_warm_in_winter_and_its_minimum_times() ->
     assert house.temperature_c[thermal.TANK, 0] > 40.0
 
 
+def test_a_tank_without_heat_cools_but_not_below_the_mains() -> None:
+    still_pump = replace(INDOORS, heat_pump=replace(CONFIG.heat_pump, rating_w=0.0))
+    house, actions = still(still_pump, step_s=900.0, outdoor_c=10.0)
+    run(house, actions, 8 * 86_400.0)
+    assert 12.0 < house.temperature_c[thermal.TANK, 0] < 25.0
+
+
 def test_sg_ready_modes_block_and_order() -> None:
     house, actions = still(step_s=10.0, outdoor_c=5.0)
     house.temperature_c[thermal.AIR] = house.temperature_c[thermal.MASS] = 22.5

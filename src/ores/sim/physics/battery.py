@@ -25,9 +25,10 @@ def derating(temperature_c: Floats) -> tuple[Floats, Floats]:
     Power Sources 262, 2014); discharging falls from 0 °C to nothing at -20 °C; both fall from 45 °C to
     nothing at 60 °C.
     """
-    hot = np.clip((60.0 - temperature_c) / 15.0, 0.0, 1.0)
-    charge = np.minimum(hot, np.clip(temperature_c / 10.0, 0.0, 1.0))
-    discharge = np.minimum(hot, np.clip((temperature_c + 20.0) / 20.0, 0.0, 1.0))
+    # fmin and fmax cost a fraction of what clip does on small arrays.
+    hot = fmin((60.0 - temperature_c) / 15.0, 1.0)
+    charge = fmax(fmin(hot, temperature_c / 10.0), 0.0)
+    discharge = fmax(fmin(hot, (temperature_c + 20.0) / 20.0), 0.0)
     return charge, discharge
 
 

@@ -32,7 +32,7 @@ def cop(supply_c: Floats | float, outdoor_c: Floats) -> Floats:
     Returns:
         Heat out per electricity in, 1.8 to 5.2.
     """
-    lift = np.clip(supply_c - outdoor_c, 15.0, 60.0)
+    lift = np.fmax(np.fmin(supply_c - outdoor_c, 60.0), 15.0)
     return np.asarray(6.81 - 0.121 * lift + 0.000630 * lift * lift, dtype=np.float64)
 
 
@@ -73,11 +73,11 @@ class HeatPumpControl:
         c = self.config
         self.since_s += elapsed_s
         self.mode[:] = np.where((mode >= 1) & (mode <= 4), np.rint(mode), NORMAL)
-        boost = np.where(self.mode == RECOMMENDED, c.boost_k, 0.0)
+        boost = (self.mode == RECOMMENDED) * c.boost_k
         ordered = self.mode == ORDERED
         room, tank = temperature_c[AIR], temperature_c[TANK]
         room_goal = np.where(ordered, c.room_max_c - 0.5, c.room_c + boost)
-        tank_goal = np.where(ordered, c.tank_max_c, np.minimum(c.tank_c + 2.0 * boost, c.tank_max_c))
+        tank_goal = np.where(ordered, c.tank_max_c, np.fmin(c.tank_c + 2.0 * boost, c.tank_max_c))
         # Hysteresis: what is being heated runs on to the upper edge, what is not starts at the lower one.
         want_room = room < room_goal + np.where(self.on & ~self.to_tank, 0.5, -0.5)
         want_tank = tank < tank_goal - np.where(self.on & self.to_tank, 0.0, 4.0)
@@ -104,6 +104,10 @@ _DRAW_BY_HOUR = np.array(
 """Shape of a day's hot-water draws, after the morning and evening peaks of EN 12831-3's dwelling profiles."""
 
 
-def hot_water_w(wh_per_day: float, local_hour: float) -> float:
-    """Heat drawn from the tank at this hour of the local day."""
-    return float(wh_per_day * _DRAW_BY_HOUR[int(local_hour) % 24] / _DRAW_BY_HOUR.sum())
+def hot_water_w(wh_per_day: float, local_hour: float, tank_c: Floats) -> Floats:
+    """Heat drawn from the tank at this hour of the local day, per home.
+
+    A tank below 40 °C gives less heat with the same water, and none at the 12 °C of the mains.
+    """
+    full = wh_per_day * _DRAW_BY_HOUR[int(local_hour) % 24] / _DRAW_BY_HOUR.sum()
+    return np.asarray(full * np.fmax(np.fmin((tank_c - 12.0) / 28.0, 1.0), 0.0), dtype=np.float64)

@@ -57,7 +57,7 @@ class House:
         outdoor_c: Shape (homes,).
         pv_available_w: Direct current per array (gateway's first), shape (n_arrays, homes).
         driven_wh: Cumulative energy that driving took from each car.
-        hot_water_w, heat_w: Heat drawn from the tank, and heat made by the heat pump over the last tick.
+        hot_water_w, heat_w: Heat drawn from the tank, and heat made by the heat pump, over the last minute.
     """
 
     def __init__(self, config: HouseConfig, source: Source, step_s: float = 1.0) -> None:
@@ -118,7 +118,7 @@ class House:
         self.temperature_c[thermal.TANK] = c.heat_pump.tank_c - 2.0
         self.outdoor_c, self._irradiance = np.zeros(n), np.zeros(n)
         self.pv_available_w = np.zeros((len(c.arrays), n))
-        self.driven_wh, self.hot_water_w, self.heat_w = np.zeros(n), 0.0, np.zeros(n)
+        self.driven_wh, self.hot_water_w, self.heat_w = np.zeros((3, n))
         # Prepared per tick for the steps within it.
         self._load_now, self._base_load, self._by_hand_w = np.zeros((3, loads, n))
         self._by_hand_until = np.zeros((loads, n))
@@ -417,7 +417,7 @@ class House:
         if slow and self.steps:
             self._warm()
         block = self._block
-        self._base_load, self.outdoor_c = block.load_w[at], block.outdoor_c[at]
+        self._base_load, self.outdoor_c[:] = block.load_w[at], block.outdoor_c[at]
         self._block_pv, self._irradiance = block.pv_dc_w[at], block.irradiance_w_m2[at]
         self._frequency, self._volts = float(self._frequencies[at]), self._voltages[at]
         self._refresh_load()
@@ -502,11 +502,13 @@ class House:
         self._heat_mark = counted
         pump, ac_loss, ac_standby, pack_loss, inverter_loss, standby = mean
         supply = np.where(self.heat_pump.to_tank, c.heat_pump.tank_c, c.heat_pump.supply_c)
-        running = np.maximum(pump - c.heat_pump.standby_w, 0.0)
-        self.heat_w = running * cop(supply, self.outdoor_c)
+        running = fmax(pump - c.heat_pump.standby_w, 0.0)
+        multiply(running, cop(supply, self.outdoor_c), self.heat_w)
         hour = ((self._local_start_s + self.now_s) % DAY_S) / 3600.0
-        litres = c.heat_pump.tank_litres
-        self.hot_water_w = hot_water_w(c.heat_pump.hot_water_wh, hour) if litres else 0.0
+        if c.heat_pump.tank_litres:
+            self.hot_water_w[:] = hot_water_w(
+                c.heat_pump.hot_water_wh, hour, self.temperature_c[thermal.TANK]
+            )
         inputs = np.zeros((6, self.homes))
         inputs[0] = self.outdoor_c
         into = inputs[1:]
@@ -517,4 +519,4 @@ class House:
         into[thermal.AC_BATTERY] = ac_loss + ac_standby
         into[thermal.HYBRID_BATTERY] = pack_loss
         step, drive = self._network
-        self.temperature_c = step @ self.temperature_c + drive @ inputs
+        self.temperature_c[:] = step @ self.temperature_c + drive @ inputs
