@@ -196,3 +196,130 @@ def once(
 def setpoint_w(decided: Any, mid: str = BAT, element: str = "battery") -> float | None:
     point = decided.commands[mid][element].setpoint
     return None if point is msgspec.UNSET else point.power_w
+
+
+def heat_pump() -> Description:
+    caps = {
+        "ac_measure": {},
+        "mode": {"modes": {"blocked": {}, "normal": {}, "boost": {"consume_min_w": 1500.0}}, "hold_s": 60.0},
+        "thermal": {},
+    }
+    return describe(
+        HEAT, [{"id": "heat", "kind": "heat", "bus": "grid", "terminals": ["L1"], "capabilities": caps}]
+    )
+
+
+def heat_state(power_w: float, mode: str = "normal") -> State:
+    return state({"heat": {"ac_measure": {"power_w": power_w}, "mode": {"mode": mode}}})
+
+
+def panel(*, behind_b: bool = False) -> Description:
+    """Circuit a is critical, circuit b is not; a charger of the same panel may hang on b."""
+    elements: list[dict[str, Any]] = [
+        {
+            "id": name,
+            "kind": "circuit",
+            "bus": "grid",
+            "terminals": ["L1"],
+            "capabilities": {
+                "ac_measure": {},
+                "rating": {"current_max_a": 16.0, "voltage_v": 230.0},
+                "switch": {"critical": critical, "min_off_s": 120.0},
+            },
+        }
+        for name, critical in (("a", True), ("b", False))
+    ]
+    if behind_b:
+        caps = {
+            "ac_measure": {},
+            "limit": {"current": True},
+            "ev": {"current_min_a": 6.0, "current_max_a": 16.0},
+        }
+        elements.append(
+            {
+                "id": "evse",
+                "kind": "evse",
+                "bus": "grid",
+                "upstream": "b",
+                "terminals": ["L1"],
+                "capabilities": caps,
+            }
+        )
+    return describe(PANEL, elements)
+
+
+def panel_state(a_w: float, b_w: float, *, b_closed: bool = True, evse_w: float | None = None) -> State:
+    elements: dict[str, dict[str, Any]] = {
+        "a": {"ac_measure": {"power_w": a_w}, "switch": {"closed": True}},
+        "b": {"ac_measure": {"power_w": b_w}, "switch": {"closed": b_closed}},
+    }
+    if evse_w is not None:
+        elements["evse"] = {
+            "ac_measure": {"power_w": evse_w},
+            "limit": {"current_max_a": 16.0},
+            "ev": {"connected": True},
+        }
+    return state(elements)
+
+
+def hybrid(*, at_inverter: bool = False) -> Description:
+    """A hybrid with its set-point at the battery, or at the inverter."""
+    point = {"setpoint": {"consume_max_w": 4000.0, "produce_max_w": 4000.0, "response_s": 1.0}}
+    inverter = {
+        "ac_measure": {},
+        "rating": {"consume_max_w": 5000.0, "produce_max_w": 8000.0},
+        "limit": {"consume": True, "produce": True},
+        **(point if at_inverter else {}),
+    }
+    store = {"dc_measure": {}, "storage": {"capacity_wh": 8000.0}, **({} if at_inverter else point)}
+    tie = {"isolate": {"upstream_bus": "grid", "downstream_bus": "backup"}}
+    former = {"form_grid": {"power_max_w": 5000.0}} if not at_inverter else {}
+    sun = {"dc_measure": {}, "produce": {"peak_w": 6000.0}}
+    return describe(
+        HYBRID,
+        [
+            {
+                "id": "inverter",
+                "kind": "inverter",
+                "bus": "backup",
+                "terminals": ["L1"],
+                "capabilities": {**inverter, **former},
+            },
+            {"id": "pv", "kind": "pv", "bus": "dc", "upstream": "inverter", "capabilities": sun},
+            {"id": "battery", "kind": "battery", "bus": "dc", "upstream": "inverter", "capabilities": store},
+            {"id": "grid_port", "kind": "ac_port", "bus": "grid", "capabilities": {"ac_measure": {}}},
+            {"id": "backup_port", "kind": "ac_port", "bus": "backup", "capabilities": {"ac_measure": {}}},
+            {"id": "tie", "kind": "tie", "capabilities": tie},
+        ],
+    )
+
+
+def hybrid_state(
+    ac_w: float,
+    pv_w: float,
+    battery_w: float,
+    *,
+    island: bool = False,
+    headroom_w: float = 4000.0,
+    soc_pct: float = 50.0,
+) -> State:
+    return state(
+        {
+            "inverter": {
+                "ac_measure": {"power_w": ac_w},
+                "limit": {"produce_max_w": 8000.0},
+                "form_grid": {"forming": island, "headroom_w": headroom_w},
+            },
+            "pv": {"dc_measure": {"power_w": pv_w}, "produce": {"available_w": -pv_w}},
+            "battery": {"dc_measure": {"power_w": battery_w}, "storage": {"soc_pct": soc_pct}},
+            "grid_port": {"ac_measure": {"power_w": ac_w}},
+            "backup_port": {"ac_measure": {"power_w": 0.0}},
+            "tie": {
+                "isolate": {
+                    "closed": not island,
+                    "grid_ok": not island,
+                    "island_state": "island" if island else "grid",
+                }
+            },
+        }
+    )

@@ -20,11 +20,12 @@ class ChargerMemory(Struct, frozen=True, array_like=True):
 
 
 class HeatMemory(Struct, frozen=True, array_like=True):
-    """Since when there is surplus for the boost, or none; and when the mode last changed."""
+    """Since when there is surplus for the boost, or none; when the mode last changed, and to what."""
 
     room_since_s: float | None = None
     short_since_s: float | None = None
     changed_at_s: float | None = None
+    boosting: bool = False
 
 
 class Shed(Struct, frozen=True, array_like=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from ores.control.bounds import Asked
 from ores.control.house import HeatUnit, House, Unit
 from ores.control.limits import Limit
@@ -12,6 +14,7 @@ from ores.control.topology import Circuit
 
 # An inrush is no overload.
 PATIENCE_S = 4.0
+SETTLE_S = 10.0
 # Room must last this long, and be this much larger than what was shed.
 RETURN_S = 60.0
 RETURN_PART = 1.2
@@ -96,6 +99,8 @@ def _shed(house: House, units: list[Unit], limit: Limit) -> None:
         unit.limit_by(limit.bound.source)
         unit.say(limit.bound.rule, limit.bound.rank, limit.bound.source, f"shed: {limit.bound.reason}")
         house.draft.shed[unit.key] = Shed(house.now_s, drawn_w)
+        # What was shed needs time to show before more is.
+        house.draft.over_since_s[limit.subject] = house.now_s + SETTLE_S
         over -= relief
 
 
@@ -114,6 +119,8 @@ def _open(unit: Unit) -> None:
 
 def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -> None:
     now_s = house.now_s
+    if _is_back(unit, shed, now_s):
+        return
     relevant = [(limit, _affects(unit, limit)) for limit in limits]
     # Without a limit that can be read, nobody knows whether there is room.
     room = house.grid_w is not None and all(
@@ -132,14 +139,20 @@ def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -
     house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
 
 
+def _is_back(unit: Unit, shed: Shed, now_s: float) -> bool:
+    """Whether a circuit that was given back reports that it is closed: then it is like any other."""
+    if not isinstance(unit, CircuitUnit) or unit.state is None or unit.state.switch is UNSET:
+        return False
+    given_back = shed.room_since_s is not None and now_s - max(shed.room_since_s + RETURN_S, shed.at_s) > 0.0
+    return given_back and unit.state.switch.closed is True
+
+
 def _give_back(house: House, unit: Unit, shed: Shed, room_since_s: float) -> None:
-    """Close again, and say so until the circuit reports it."""
+    """Close again, and say so until the circuit reports that it is."""
     if isinstance(unit, CircuitUnit):
         if unit.closed is None:
             unit.closed = True
             unit.say("import_limit", 1, "wiring", "there is lasting room for it again")
-        switched = unit.state is not None and unit.state.switch
-        if not switched or switched.closed is not True:
-            house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
+        house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
     elif isinstance(unit, HeatUnit) and unit.mode is None:
         unit.mode = unit.heat.normal or None

@@ -5,8 +5,6 @@ Comfort stays the heat pump's own business: a mode asks, it does not force.
 
 from __future__ import annotations
 
-from msgspec import UNSET
-
 from ores.control.house import HeatUnit, House
 from ores.control.memory import HeatMemory
 from ores.control.offers import POLICY, Offer
@@ -53,26 +51,35 @@ def _left_w(house: House) -> float:
 
 def _boosted(house: House, unit: HeatUnit, left_w: float) -> bool:
     """Whether it should run in boost, given how long the surplus has lasted."""
-    before = house.memory.heats.get(unit.key)
+    before = house.memory.heats.get(unit.key, HeatMemory())
     need_w = unit.heat.boost_min_w or LEAST_W
-    state = unit.state
-    now_boost = state is not None and state.mode is not UNSET and state.mode.mode == unit.heat.boost
     now_s = house.now_s
-    changed_at_s = before.changed_at_s if before is not None else None
-    if now_boost:
+    if before.boosting:
         # Its own draw would be surplus again if it stopped.
         enough = left_w + max(0.0, unit.power_w or 0.0) >= 0.5 * need_w
-        short_since_s = None if enough else (before.short_since_s if before is not None else None) or now_s
-        hold_s = max(unit.heat.hold_s, STOP_S)
-        boosted = before is not None and (
-            enough or now_s - (short_since_s or now_s) < STOP_S or now_s - (changed_at_s or 0.0) < hold_s
+        short_since_s = None if enough else _since(before.short_since_s, now_s)
+        stop = (
+            short_since_s is not None
+            and now_s - short_since_s >= STOP_S
+            and _passed(before.changed_at_s, now_s, unit.heat.hold_s)
         )
-        house.draft.heats[unit.key] = HeatMemory(None, short_since_s, changed_at_s if boosted else now_s)
-        return boosted
-    if left_w < need_w:
-        house.draft.heats[unit.key] = HeatMemory(None, None, changed_at_s)
-        return False
-    room_since_s = before.room_since_s if before is not None and before.room_since_s is not None else now_s
-    boosted = now_s - room_since_s >= START_S and now_s - (changed_at_s or 0.0) >= unit.heat.hold_s
-    house.draft.heats[unit.key] = HeatMemory(room_since_s, None, now_s if boosted else changed_at_s)
-    return boosted
+        changed_at_s = now_s if stop else before.changed_at_s
+        house.draft.heats[unit.key] = HeatMemory(None, short_since_s, changed_at_s, boosting=not stop)
+        return not stop
+    room_since_s = _since(before.room_since_s, now_s) if left_w >= need_w else None
+    start = (
+        room_since_s is not None
+        and now_s - room_since_s >= START_S
+        and _passed(before.changed_at_s, now_s, unit.heat.hold_s)
+    )
+    changed_at_s = now_s if start else before.changed_at_s
+    house.draft.heats[unit.key] = HeatMemory(room_since_s, None, changed_at_s, boosting=start)
+    return start
+
+
+def _since(before_s: float | None, now_s: float) -> float:
+    return now_s if before_s is None else before_s
+
+
+def _passed(changed_at_s: float | None, now_s: float, hold_s: float) -> bool:
+    return changed_at_s is None or now_s - changed_at_s >= hold_s
