@@ -1,8 +1,8 @@
-"""Read, decide, act: every second at aligned times, and at once when the connection point's meter speaks.
+"""Read, decide, act: at once when the connection point's meter speaks, and every second when it does not.
 
 The path from a meter's frame to a battery's lease is one call stack: decode, freeze, decide, encode, send.
-Remembering and
-showing come after, once a second.
+Remembering and showing come after, at aligned seconds; a second in which the meter's word has been decided on
+is not decided on again, as nothing that hurries has come since.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from ores.link.clock import Clock, Handle
 from ores.model import LeaseResult
 
 PERIOD_S = 1.0
+JITTER_S = 0.02
+"""Timers and meters are not exact; a decision that is this much younger than a second is a second old."""
 METER_REST_S = 0.02
 """After a decision on a meter's word the next such waits this long; a meter that floods costs no more."""
 
@@ -54,6 +56,7 @@ class Cycle:
         self._notices = notices
         self._witness = witness
         self._rested_at_s = 0.0
+        self._decided_at_s = -PERIOD_S
         self._later: Handle | None = None
         self.cycles = 0
         self.missed = 0
@@ -67,7 +70,8 @@ class Cycle:
             skipped = int((self._clock.now() - next_s) / PERIOD_S)
             self.missed += skipped
             self.cycles += 1
-            self.decide()
+            if self._clock.now() - self._decided_at_s >= PERIOD_S - JITTER_S:
+                self.decide()
             self._witness()
             next_s += (skipped + 1) * PERIOD_S
 
@@ -89,7 +93,7 @@ class Cycle:
 
     def decide(self) -> None:
         """One decision on all that is known now, sent to all whom it concerns."""
-        now_s = self._clock.now()
+        now_s = self._decided_at_s = self._clock.now()
         try:
             decided = self._arbiter.decide(now_s)
         except Exception as error:  # noqa: BLE001  no defect may end the cycle: modules fall to their failsafe

@@ -53,7 +53,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 _STORES: Final = ("idle", "schedule")
 KINDS: Final[Mapping[str, Kind]] = {
     "hybrid": Kind(
-        build=hybrid.HybridInverter, about=hybrid.ABOUT, report_period_s=1.0, phase_s=0.03, policies=_STORES
+        build=hybrid.HybridInverter, about=hybrid.ABOUT, report_period_s=1.0, phase_s=0.04, policies=_STORES
     ),
     "battery": Kind(
         build=ac_battery.AcBattery,
@@ -63,9 +63,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         policies=_STORES,
     ),
     "meter": Kind(build=meter.GridMeter, about=meter.ABOUT, report_period_s=1.0, phase_s=0.05),
-    "charger": Kind(build=charger.Charger, about=charger.ABOUT, report_period_s=1.0, phase_s=0.3),
+    "charger": Kind(build=charger.Charger, about=charger.ABOUT, report_period_s=1.0, phase_s=0.4),
     "panel": Kind(build=panel.Panel, about=panel.ABOUT, report_period_s=2.0, phase_s=0.4),
-    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.6),
+    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.7),
     "heat_pump": Kind(
         build=heat_pump.HeatPumpDevice, about=heat_pump.ABOUT, report_period_s=5.0, phase_s=0.8
     ),
