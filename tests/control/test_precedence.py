@@ -180,7 +180,9 @@ def memories(draw: st.DrawFn) -> Memory:
         sent=draw(st.dictionaries(st.sampled_from(ELEMENTS), sent)),
         rest_w=draw(st.one_of(st.none(), number)),
         fixed=draw(
-            st.dictionaries(st.sampled_from([CONNECTION, "L1", "surplus", "export", "allowed"]), number)
+            st.dictionaries(
+                st.sampled_from([CONNECTION, "L1", "surplus", "export", "allowed", ELEMENTS[3]]), number
+            )
         ),
         chargers=draw(st.dictionaries(st.just(f"{EV}/evse"), st.builds(ChargerMemory, since, since))),
         above=draw(st.dictionaries(st.sampled_from(ELEMENTS[:2]), st.just(True))),
@@ -206,7 +208,7 @@ def tight_homes(draw: st.DrawFn):
     number = st.floats(-6000.0, 9000.0)
     memory = Memory(
         sent={key: (Sent(1.0, draw(number)), Sent(99.0, draw(number))) for key in (ELEMENTS[0], ELEMENTS[2])},
-        fixed={name: draw(number) for name in (CONNECTION, "surplus", "export", "allowed")},
+        fixed={name: draw(number) for name in (CONNECTION, "surplus", "export", "allowed", ELEMENTS[3])},
         chargers={ELEMENTS[2]: ChargerMemory(1.0, draw(st.sampled_from([None, 1.0, 98.0])))},
     )
     return snap(modules, preferences), memory

@@ -70,7 +70,8 @@ def _idle_unseen(house: House, asked: Asked) -> None:
 def _hold_batteries(house: House, bound: Bound, grid_w: float) -> None:
     """Batteries discharge into the house, and into the grid only up to the limit."""
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
-    plain_w, settled_w = settled(grid_w, units, house.memory.rest_w)
+    plain_w, settled_w = settled(grid_w, units, house.memory.fixed.get("discharge"))
+    house.draft.fixed["discharge"] = settled_w
     # What remembers may only show more room to give than the plain readings.
     room_w = max(0.0, max(plain_w, settled_w) + bound.value)
     giving = [unit for unit in house.batteries if (unit.command_w or 0.0) < 0.0]
@@ -103,10 +104,11 @@ def _hold_producers(house: House, bound: Bound, grid_w: float) -> None:
     before_w = house.memory.fixed.get("allowed", 0.0)
     house.draft.fixed["allowed"] = now_w
     allowed_w = min(now_w, max(before_w, sum(_in_force_w(unit) for unit in house.producers)))
+    slack_w = guard_w(bound.value) / 2.0 / max(1, len(house.producers))
     for unit, share_w in zip(house.producers, _shares(house.producers, allowed_w), strict=True):
-        wanted_w = max(0.0, share_w)
-        if wanted_w < unit.allowed_w:
-            unit.allowed_w = min(unit.allowed_w, _kept(unit, wanted_w))
+        if share_w < unit.allowed_w:
+            unit.allowed_w = min(unit.allowed_w, _kept(house, unit, share_w, slack_w))
+            house.draft.fixed[unit.key] = unit.allowed_w
             _explain(unit, bound)
 
 
@@ -165,19 +167,23 @@ def _in_force_w(unit: ProducerUnit) -> float:
     return limit.produce_max_w
 
 
-def _kept(unit: ProducerUnit, wanted_w: float) -> float:
-    """The limit in force stays while it is no wider than allowed and holds nothing back."""
+def _kept(house: House, unit: ProducerUnit, wanted_w: float, slack_w: float) -> float:
+    """The limit stays while it holds nothing back, or while what is wanted lies within half a guard of it.
+
+    Load is never still; without this each second would bring a new limit. Without memory it is the narrowest
+    that any memory could have kept.
+    """
+    told_w = house.memory.fixed.get(unit.key)
+    if told_w is None:
+        wanted_w = max(0.0, wanted_w - slack_w)
+    elif abs(told_w - wanted_w) <= slack_w:
+        return told_w
     held_w = _in_force_w(unit)
-    if held_w > wanted_w:
-        return wanted_w
     peak_w = min(unit.place.produce_max_w, 1e6)
-    if (
-        unit.available_w is not None
-        and not unit.producer.stores
-        and held_w >= unit.available_w + 0.05 * peak_w
-    ):
+    free = unit.available_w is not None and not unit.producer.stores
+    if free and wanted_w > held_w >= (unit.available_w or 0.0) + 0.05 * peak_w:
         return held_w
-    return held_w if wanted_w - held_w < min(10.0, 0.005 * peak_w) else wanted_w
+    return wanted_w
 
 
 def _explain(unit: ProducerUnit, bound: Bound) -> None:

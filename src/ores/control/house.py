@@ -253,10 +253,15 @@ def settled(measured: float, units: list[tuple[Unit, float]], before: float | No
 
 
 def _rest_w(house: House, grid_w: float) -> float:
+    """What the house draws without its batteries.
+
+    It is settled as if nothing were held back: limits on the sun come and go by our own hand, and what they
+    do must not be taken for what a battery's command does.
+    """
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
-    _, rest_w = settled(grid_w, units, house.memory.rest_w)
-    house.draft.rest_w = rest_w
-    return rest_w
+    _, free_w = settled(grid_w - house.curtailed_w, units, house.memory.rest_w)
+    house.draft.rest_w = free_w
+    return free_w + house.curtailed_w
 
 
 def _read_ties(house: House) -> None:

@@ -50,7 +50,7 @@ class Memory(Struct, frozen=True, kw_only=True):
 
     Attributes:
         sent: Commands that may still be on their way, oldest first, by `module/element`.
-        rest_w: What the house drew without its batteries at the last cycle.
+        rest_w: What the house would have drawn at the last cycle without its batteries and with all its sun.
         fixed: What was not steered at each limit, in the limit's own unit, at the last cycle.
         over_since_s: Since when a limit is exceeded that only opening circuits can hold, by limit.
         above: Batteries that have been above their reserve since they last reached it.

@@ -53,7 +53,7 @@ def surplus_w(house: House) -> float | None:
     if house.grid_w is None:
         return None
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in (*house.batteries, *house.chargers)]
-    plain_w, settled_w = settled(house.grid_w, units, house.memory.fixed.get("surplus"))
+    plain_w, settled_w = settled(house.grid_w - house.curtailed_w, units, house.memory.fixed.get("surplus"))
     house.draft.fixed["surplus"] = settled_w
     target_w = 0.0 if house.preferences.grid_target_w is UNSET else house.preferences.grid_target_w
     needed_w = sum(
@@ -62,7 +62,7 @@ def surplus_w(house: House) -> float | None:
         if unit.soc_pct is not None and unit.soc_pct < house.preferences.reserve_pct
     )
     # What was remembered may only show more room than the plain reading, never less.
-    return target_w - min(plain_w, settled_w) + house.curtailed_w - needed_w
+    return target_w - min(plain_w, settled_w) - needed_w
 
 
 def _offer(unit: Unit, power_w: float, rank: int, reason: str) -> Offer:
