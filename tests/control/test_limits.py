@@ -173,6 +173,26 @@ def test_a_circuit_that_is_not_critical_is_opened_last_and_closed_when_there_is_
     assert PANEL not in decided.commands
 
 
+def test_a_circuit_that_was_opened_is_not_forgotten_while_its_panel_is_silent() -> None:
+    modules = [(meter(), meter_state(3600.0)), (panel(), panel_state(2000.0, 1500.0))]
+    decided = again(snap(modules, wants(import_max_w=3000.0)), 6)
+    silent = snap(modules, wants(import_max_w=3000.0), stale=frozenset({PANEL}))
+    decided = again(silent, 5, decided.memory, 6)
+    assert decided.commands == {}
+    modules = [(meter(), meter_state(500.0)), (panel(), panel_state(500.0, 0.0, b_closed=False))]
+    decided = again(snap(modules, wants(import_max_w=3000.0)), 140, decided.memory, 11)
+    assert decided.commands[PANEL]["b"].switch.closed is True
+
+
+def test_the_car_starts_only_after_half_a_minute_of_surplus_and_again_after_a_loss_of_memory() -> None:
+    home = snap([(meter(), meter_state(-4000.0)), (charger(1), charger_state(0.0, 0.0))])
+    early = again(home, 30)
+    assert current_a(early) == 0.0
+    assert "30 s of room" in early.rulings[f"{EV}/evse"].reason
+    assert current_a(again(home, 2, early.memory, 30)) == 16.0
+    assert current_a(again(home, 2, None, 30)) == 0.0
+
+
 def test_heat_is_blocked_before_a_circuit_is_opened() -> None:
     home = [
         (meter(), meter_state(4000.0)),

@@ -100,12 +100,11 @@ def _cycle(
 def _record(house: House, memory: Memory, rulings: dict[str, Ruling], now_s: float) -> list[Ruling]:
     """The rulings that say something new, remembered so that they are not said again."""
     decisions = []
+    house.draft.told.update({key: told for key, told in memory.told.items() if key in house.topology.places})
     for key, ruling in rulings.items():
         before = memory.told.get(key)
         told = noticed(ruling, before, now_s)
         if told is not None:
             decisions.append(ruling)
             house.draft.told[key] = told
-        elif before is not None:
-            house.draft.told[key] = before
     return decisions

@@ -8,7 +8,7 @@ from ores.control.bounds import Asked
 from ores.control.house import HeatUnit, House, Unit
 from ores.control.limits import Limit
 from ores.control.memory import Shed
-from ores.control.offers import CONNECTION
+from ores.control.offers import CONNECTION, EQUIPMENT
 from ores.control.snapshot import power_w
 from ores.control.topology import Circuit
 
@@ -44,6 +44,9 @@ def switch(house: House, asked: Asked, limits: list[Limit]) -> list[CircuitUnit]
     ]
     _wishes(house, asked, circuits)
     units: list[Unit] = [*house.heats, *circuits]
+    # What is stale for a moment is not forgotten: nobody else would close it again.
+    known = {unit.key for unit in units}
+    house.draft.shed.update({key: shed for key, shed in house.memory.shed.items() if key not in known})
     for unit in units:
         shed = house.memory.shed.get(unit.key)
         if shed is not None:
@@ -135,7 +138,7 @@ def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -
     wished_open = isinstance(unit, CircuitUnit) and unit.closed is False
     if not wished_open:
         _open(unit)
-        unit.say("import_limit", 1, "wiring", "shed: waits until there is lasting room for it")
+        unit.say("import_limit", EQUIPMENT, "wiring", "shed: waits until there is lasting room for it")
     house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
 
 
@@ -152,7 +155,7 @@ def _give_back(house: House, unit: Unit, shed: Shed, room_since_s: float) -> Non
     if isinstance(unit, CircuitUnit):
         if unit.closed is None:
             unit.closed = True
-            unit.say("import_limit", 1, "wiring", "there is lasting room for it again")
+            unit.say("import_limit", EQUIPMENT, "wiring", "there is lasting room for it again")
         house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
     elif isinstance(unit, HeatUnit) and unit.mode is None:
         unit.mode = unit.heat.normal or None
