@@ -5,6 +5,8 @@ Nothing here is known to the hub; it is what a run is judged by.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
 
 import msgspec
@@ -170,6 +172,16 @@ class Ledger:
     def _stored_wh(self) -> list[float]:
         energy_wh = self._plant.house.stores.energy_wh
         return [float(energy_wh[row, self._plant.home]) for row in (AC, HYBRID)]
+
+    @contextmanager
+    def by_hand(self) -> Iterator[None]:
+        """What happens to the stores inside is a scene change, not physics, and is not held against it."""
+        before = self._stored_wh()
+        yield
+        changes = [after - was for after, was in zip(self._stored_wh(), before, strict=True)]
+        self._stored_before_wh = [
+            was + change for was, change in zip(self._stored_before_wh, changes, strict=True)
+        ]
 
     def storage_error(self) -> float:
         """|Δstored − (∫terminal − named losses)| over what went through the terminals; the worse store."""

@@ -103,7 +103,8 @@ def act(world: World, wish: Act) -> None:
         case Car():
             acts.move_car(house, wish.present, home)
         case Soc():
-            acts.set_soc_pct(house, wish.store, wish.soc_pct, home)
+            with world.ledger.by_hand():
+                acts.set_soc_pct(house, wish.store, wish.soc_pct, home)
 
 
 def picture(world: World) -> dict[str, object]:
