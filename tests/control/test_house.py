@@ -71,6 +71,16 @@ def test_a_charger_of_another_module_can_be_placed_behind_a_circuit() -> None:
     assert next(c for c in topology.circuits if c.place.element_id == "b").members == {f"{EV}/evse"}
 
 
+def test_the_set_point_of_a_battery_behind_an_inverter_counts_at_ac() -> None:
+    # Of 2000 W at DC 1900 W arrive; at 100 W of import it takes 2000 W at AC.
+    home = [(meter(), meter_state(100.0)), (hybrid(), hybrid_state(-1900.0, 0.0, -2000.0))]
+    assert setpoint_w(once(snap(home)), HYBRID) == -2000.0
+    # 3000 W from the strings into the battery spare the conversion: they are worth 2880 W at AC.
+    home = [(meter(), meter_state(0.0)), (hybrid(), hybrid_state(-960.0, -4000.0, 3000.0))]
+    assert setpoint_w(once(snap(home)), HYBRID) == 2880.0
+    assert flow(snap(home)).battery_w == pytest.approx(2880.0)
+
+
 @pytest.mark.parametrize("at_inverter", [False, True])
 def test_a_hybrid_keeps_the_grid_at_its_target_wherever_its_set_point_is(at_inverter: bool) -> None:
     home = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import UNSET
 
-from ores.control.snapshot import Snapshot, power_w
+from ores.control.snapshot import Snapshot, at_ac, power_w
 from ores.control.topology import Place
 from ores.model import Flow
 
@@ -15,7 +15,7 @@ def flow(snapshot: Snapshot) -> Flow:
     """Sum up the house.
 
     The sum closes at the connection point: grid = pv + battery + ev + heat + load. Where sun and battery
-    share an inverter, what it loses is split between them by what each carries.
+    share an inverter, the battery is what the inverter gives or takes beyond what the sun alone makes it.
     """
     topology = snapshot.topology
     grid = _power(snapshot, topology.meter) if topology.meter is not None else None
@@ -68,17 +68,8 @@ def _sum(values: Iterable[float | None]) -> float | None:
 def _hybrid(snapshot: Snapshot, key: str) -> tuple[float | None, float | None]:
     """AC power of sun and battery behind one inverter."""
     module_id, inverter = key.split("/")
-    suns, stores = snapshot.topology.inverters[key]
-    ac = power_w(snapshot.element(module_id, inverter))
-    sun = _sum(power_w(snapshot.element(module_id, i)) for i in suns)
-    store = _sum(power_w(snapshot.element(module_id, i)) for i in stores)
-    if ac is None or sun is None or store is None:
-        return None, None
-    carried = abs(sun) + abs(store)
-    if carried < 1.0:
-        return 0.0, 0.0
-    loss = ac - sun - store
-    return sun + loss * abs(sun) / carried, store + loss * abs(store) / carried
+    parts = at_ac(snapshot, module_id, inverter)
+    return (None, None) if parts is None else (parts[0], sum(parts[1].values()))
 
 
 def _soc_pct(snapshot: Snapshot) -> float | None:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from ores.control.memory import ChargerMemory, HeatMemory, Memory, Sent, Shed, Told
 from ores.control.offers import POLICY
-from ores.control.snapshot import Snapshot, power_w
+from ores.control.snapshot import Snapshot, at_ac, power_w
 from ores.control.topology import Battery, Charger, Heat, Place, Producer, Topology
 from ores.model import ElementState, Preferences
 
@@ -334,6 +334,11 @@ def _on_the_way(house: House, unit: Unit, window_s: float, ramp_w_per_s: float) 
 
 def _battery(house: House, battery: Battery) -> BatteryUnit:
     unit = BatteryUnit(battery, house.state(battery.place))
+    if battery.inverter and unit.power_w is not None:
+        # Its set-point counts at AC, its reading at DC; without the inverter's word they are the same.
+        parts = at_ac(house.snapshot, battery.place.module_id, battery.inverter)
+        if parts is not None:
+            unit.power_w = unit.seen_low_w = unit.seen_high_w = parts[1][battery.place.element_id]
     _on_the_way(house, unit, battery.window_s, battery.ramp_w_per_s)
     state = unit.state
     if state is not None and state.setpoint is not UNSET:

@@ -52,6 +52,42 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         return state
 
 
+# An inverter's efficiency where too little passes through it to see it.
+_EFFICIENCY = 0.96
+_SEEN_FROM_W = 500.0
+
+
+def at_ac(snapshot: Snapshot, module_id: str, inverter: str) -> tuple[float, dict[str, float]] | None:
+    """AC power of the sun behind an inverter, and of each store; None where a part is unknown.
+
+    The sun counts as what it alone would make at AC; a store as what the inverter gives or takes beyond that.
+    The efficiency between the two sides is that of the power which now passes.
+    """
+    behind = snapshot.topology.inverters.get(f"{module_id}/{inverter}")
+    ac_w = power_w(snapshot.element(module_id, inverter))
+    if behind is None or ac_w is None:
+        return None
+    suns = [power_w(snapshot.element(module_id, element)) for element in behind[0]]
+    stores = {element: power_w(snapshot.element(module_id, element)) for element in behind[1]}
+    known = {element: part_w for element, part_w in stores.items() if part_w is not None}
+    sun_w = sum(part_w for part_w in suns if part_w is not None)
+    if None in suns or len(known) < len(stores):
+        return None
+    store_w, moved_w = sum(known.values()), sum(abs(part_w) for part_w in known.values())
+    if moved_w < 1.0:
+        return ac_w, dict.fromkeys(known, 0.0)
+    sun_ac_w = sun_w * _efficiency(ac_w, sun_w + store_w)
+    part = (ac_w - sun_ac_w - store_w) / moved_w
+    return sun_ac_w, {element: part_w + part * abs(part_w) for element, part_w in known.items()}
+
+
+def _efficiency(ac_w: float, dc_w: float) -> float:
+    if abs(dc_w) < _SEEN_FROM_W or ac_w * dc_w <= 0.0:
+        return _EFFICIENCY
+    seen = ac_w / dc_w if dc_w < 0.0 else dc_w / ac_w
+    return min(max(seen, 0.85), 1.0)
+
+
 def power_w(state: ElementState | None) -> float | None:
     """Power into an element as it measures it, AC before DC; None is unknown."""
     if state is None:

@@ -63,6 +63,7 @@ class Battery(Struct, frozen=True, kw_only=True):
         stores: Element ids of the stores behind the set-point.
         whole_inverter: True where the set-point is the AC power of an inverter that also carries the sun.
         producer: Key of the producer whose AC output this battery's power is part of, or "".
+        inverter: Id of the inverter that carries it on DC, where the set-point is the battery's own; else "".
         suns: Element ids of the DC sources that share the inverter.
         window_s: How long a command may be on its way before it must be visible.
     """
@@ -79,6 +80,7 @@ class Battery(Struct, frozen=True, kw_only=True):
     window_s: float
     whole_inverter: bool = False
     producer: str = ""
+    inverter: str = ""
     suns: tuple[str, ...] = ()
 
 
@@ -431,6 +433,7 @@ class _Module:
             window_s=setpoint.response_s + self.period_s,
             whole_inverter=inverter is element,
             producer=self.places[inverter.id].key if inverter is not None else "",
+            inverter="" if inverter is None or inverter is element else inverter.id,
             suns=suns,
         )
 
