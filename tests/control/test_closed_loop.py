@@ -14,6 +14,12 @@ def test_after_an_oven_the_grid_is_back_within_the_response_and_two_cycles(dead_
     assert max(abs(w) for w in home.grid[60 + dead_s + 2 :]) <= 30.0
 
 
+def test_a_battery_that_misreads_itself_still_brings_the_grid_to_its_target() -> None:
+    home = Toy(lambda t: 3000.0, batteries=[ToyBattery(dead_s=2, misreads=0.97)])
+    home.run(60)
+    assert max(abs(w) for w in home.grid[30:]) <= 10.0
+
+
 def test_a_step_moves_the_battery_once() -> None:
     each = ToyBattery(dead_s=2, late=True)
     home = Toy(lambda t: 300.0 if t < 60 else 3300.0, batteries=[each])

@@ -42,7 +42,9 @@ class ToyBattery:
         dead_s: int = 1,
         *,
         late: bool = False,
+        misreads: float = 1.0,
     ) -> None:
+        self.misreads = misreads
         self.mid, self.soc_pct, self.max_w, self.late = mid, soc_pct, max_w, late
         self.description = battery(mid, max_w, response_s=float(max(1, dead_s)))
         self.pipe: deque[float] = deque([0.0] * dead_s)
@@ -61,7 +63,8 @@ class ToyBattery:
         self.soc_pct = min(100.0, max(0.0, self.soc_pct + self.power_w / 3600.0 / 100.0))
 
     def state(self) -> State:
-        return battery_state(self.reported_w if self.late else self.power_w, self.soc_pct, self.max_w)
+        seen_w = self.reported_w if self.late else self.power_w
+        return battery_state(seen_w * self.misreads, self.soc_pct, self.max_w)
 
 
 class ToyPv:

@@ -12,6 +12,10 @@ from ores.control.snapshot import Snapshot, at_ac, power_w
 from ores.control.topology import Battery, Charger, Heat, Place, Producer, Topology
 from ores.model import ElementState, Preferences
 
+# A battery whose reading is this near its set-point follows it.
+FOLLOWS_W = 60.0
+FOLLOWS_PART = 0.05
+
 
 class Unit:
     """A steered thing during one cycle. Power into it is positive.
@@ -259,9 +263,22 @@ def _rest_w(house: House, grid_w: float) -> float:
     do must not be taken for what a battery's command does.
     """
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
-    _, free_w = settled(grid_w - house.curtailed_w, units, house.memory.rest_w)
+    misread_w = sum(_misread_w(house, unit) for unit in house.batteries)
+    _, free_w = settled(grid_w - house.curtailed_w + misread_w, units, house.memory.rest_w)
     house.draft.rest_w = free_w
     return free_w + house.curtailed_w
+
+
+def _misread_w(house: House, unit: Unit) -> float:
+    """What a battery's reading is off its set-point, once nothing is on its way and it follows closely.
+
+    Then the set-point is the better word: an error of the reading (or of its way from DC to AC) would stay at
+    the meter for ever. A battery that does not follow is taken at its reading.
+    """
+    if unit.last is None or unit.power_w is None or len(house.draft.sent.get(unit.key, ())) != 1:
+        return 0.0
+    off_w = unit.power_w - unit.last.power_w
+    return off_w if abs(off_w) <= FOLLOWS_W + FOLLOWS_PART * abs(unit.last.power_w) else 0.0
 
 
 def _read_ties(house: House) -> None:
