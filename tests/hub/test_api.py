@@ -317,7 +317,7 @@ def test_a_busy_port_names_the_setting() -> None:
 def test_two_hubs_in_one_directory_are_refused(tmp_path: Path) -> None:
     async def main(clock: Clock) -> None:
         async with House(clock, data=tmp_path).hub():
-            with pytest.raises(ConfigError, match="--data.*another hub runs here"):
+            with pytest.raises(ConfigError, match=r"--data.*another hub runs here"):
                 async with House(clock, data=tmp_path).hub():
                     pass
 

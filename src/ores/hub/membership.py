@@ -46,7 +46,7 @@ class Membership:
         pins: The keys of paired modules.
         federation: Talks to those that are paired.
         clock: Process time.
-        notices: Learns when the file was damaged.
+        notices: Learns when the file was damaged or cannot be written.
         name: What people call the hub.
     """
 
@@ -69,7 +69,8 @@ class Membership:
         self._name = name
         self._http: aiohttp.ClientSession | None = None
         self.found: dict[str, str] = {}
-        self._known = self._load(notices)
+        self._notices = notices
+        self._known = self._load()
 
     def join_paired(self) -> None:
         """Begin to talk to every paired module."""
@@ -92,7 +93,10 @@ class Membership:
         self.found[module_id] = address
         known = self._known.get(module_id, Known())
         if self._pins.get(module_id) is not None and known.address != address:
-            self._keep(module_id, msgspec.structs.replace(known, address=address))
+            try:
+                self._keep(module_id, msgspec.structs.replace(known, address=address))
+            except ConfigError as error:  # a full disk: it is met at its new place all the same
+                self._notices.raise_("not_saved", f"a module's new address: {error.detail}")
         if (link := self._federation.links.get(module_id)) is not None:
             link.try_now()
 
@@ -184,13 +188,13 @@ class Membership:
             )
         return split_address(address)
 
-    def _load(self, notices: Notices) -> dict[str, Known]:
+    def _load(self) -> dict[str, Known]:
         damaged = False
 
         def report(code: str, text: str) -> None:
             nonlocal damaged
             damaged = True
-            notices.raise_(code, f"{text} All modules are only watched until you allow control again.")
+            self._notices.raise_(code, f"{text} All modules are only watched until you allow control again.")
 
         kept = self._directory.load(FILE, KnownFile, report)
         if damaged:
