@@ -93,9 +93,6 @@ def test_the_battery_follows_the_sun(tell) -> None:
     tell(story)
 
 
-@pytest.mark.xfail(
-    reason="the hub takes the hybrid's direct-current reading for what its set-point takes at AC"
-)
 def test_the_grid_settles_at_the_target_while_both_batteries_charge() -> None:
     async def story(clock: Clock, demo: MemoryDemo) -> None:
         await ready(clock, demo.home)
