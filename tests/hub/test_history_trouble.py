@@ -184,7 +184,7 @@ def test_no_room_says_so_and_the_buffer_stays_bounded(
     kept = history.rows("m", [POWER], START_S, START_S + 3000).columns[POWER]
     assert kept[-400:] == [float(k) for k in range(2600, 3000)]
     assert kept[0] == 1.0
-    assert len(kept) == 1 + 3001 - history.health().dropped_rows
+    assert len(kept) == 1 + 3000 - history.health().dropped_rows
     history.close()
 
 

@@ -19,7 +19,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from math import dist, isfinite
 from pathlib import Path
 
 import msgspec
@@ -37,18 +36,14 @@ from ores.hub.history.answer import (
     answer_rows,
     answer_series,
 )
+from ores.hub.history.buffer import Buffer
 from ores.hub.history.pack import DamagedBlock
-from ores.hub.history.pending import Chunk, Event, Pending, Row
+from ores.hub.history.pending import Event, Pending
 from ores.hub.history.seal import Retention
 from ores.hub.history.store import MAX_SERIES_PER_MODULE, Store
 from ores.link.errors import Unavailable
 
 __all__ = ["Answer", "Event", "EventPage", "Health", "History", "Notice", "Retention", "Rows", "Series"]
-
-_JOURNALED_COMMITS = 60
-_JOURNALED_AT_ONCE = 5_000  # values in one commit
-_JOURNALED_VALUES = 100_000
-_LATEST_S = 253402300800.0  # the year 10000
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -83,6 +78,8 @@ class Health(msgspec.Struct, frozen=True):
 class History:
     """An open history.
 
+    `record` and `record_event` are those of its `Buffer`: they only touch memory.
+
     Args:
         path: The file. Made if it is not there; its folder must be.
         retention: How long what is kept.
@@ -106,93 +103,21 @@ class History:
     ) -> None:
         self._path = path
         self._retention = retention or Retention()
-        self._max_values = max_pending_values
-        self._max_events = max_pending_events
         self._on_notice = on_notice
-        self._pending = Pending()
-        self._in_flight = Pending()
-        self._journaled = Pending()
-        self._commits = 0
+        self._buffer = Buffer(max_pending_values, max_pending_events, self._tell_full)
+        self.record = self._buffer.record
+        self.record_event = self._buffer.record_event
         self._unsynced = False
-        self._pending_lock = threading.Lock()
         self._writer_lock = threading.Lock()
         self._reader_lock = threading.Lock()
-        self._layouts: dict[str, tuple[str, ...]] = {}
-        self._filling: dict[str, Chunk] = {}  # the last chunk of each module in `_pending`
-        self._next_event = 1
-        self._numbered = False
         self._store: Store | None = None
         self._reader: sqlite3.Connection | None = None
         self._steps: Iterator[None] | None = None
         self._maintained_hour: int | None = None
         self._cause: str | None = None
-        self._dropped_rows = 0
-        self._dropped_events = 0
         self._refused_told: set[tuple[str, str]] = set()
         with self._writer_lock:
             self._try(self._open_store)
-
-    # -- recording: memory only
-
-    def record(
-        self, module_id: str, t_utc_s: float, names: Sequence[str], values: Sequence[float | None]
-    ) -> None:
-        """Remember one tick of a module; it is in the file after the next `flush`.
-
-        A second row for the same millisecond replaces the first.
-
-        Args:
-            module_id: Whose.
-            t_utc_s: Seconds since 1970, UTC; kept to the millisecond.
-            names: Series such as `battery.ac_measure.power_w`. They may change from tick to tick; passing
-                the same tuple again is cheapest.
-            values: One per name. `None`, NaN and infinities are unknown, and never become 0.
-
-        Raises:
-            ValueError: a time, name or value that no history can hold; nothing was remembered.
-        """
-        if not 0 <= t_utc_s < _LATEST_S:
-            raise ValueError(f"t_utc_s: found {t_utc_s!r}, allowed is 0 to {_LATEST_S:.0f} s since 1970")
-        if len(values) != len(names):
-            raise ValueError(f"values: found {len(values)} for {len(names)} names of {module_id}")
-        if not names:
-            return
-        try:
-            # The distance of a vector to itself is 0 only if all its components are finite numbers, which
-            # None is not: the quickest way to ask C about all of them at once.
-            plain = dist(values, values) == 0.0  # type: ignore[arg-type]
-        except (TypeError, OverflowError):
-            plain = False
-        row: Row = (round(t_utc_s * 1000), *(values if plain else _cleaned(names, values)))
-        with self._pending_lock:
-            chunk = self._filling.get(module_id)
-            if chunk is None or chunk.names is not names:
-                chunk = self._chunk(module_id, names)
-            chunk.rows.append(row)
-            self._pending.values += len(row)
-            if self._pending.values > self._max_values:
-                self._shrink()
-
-    def record_event(self, t_utc_s: float, kind: str, subject: str, body: str) -> None:
-        """Remember a decision or another event.
-
-        Args:
-            t_utc_s: Seconds since 1970, UTC.
-            kind: Such as `decision`.
-            subject: What it is about.
-            body: JSON text; kept as it is.
-
-        Raises:
-            ValueError: the time is out of range.
-        """
-        if not 0 <= t_utc_s < _LATEST_S:
-            raise ValueError(f"t_utc_s: found {t_utc_s!r}, allowed is 0 to {_LATEST_S:.0f} s since 1970")
-        with self._pending_lock:
-            event = Event(self._next_event, t_utc_s, _text(kind), _text(subject), _text(body))
-            self._next_event += 1
-            self._pending.events.append(event)
-            if len(self._pending.events) > self._max_events:
-                self._shrink()
 
     # -- writing: one worker
 
@@ -243,9 +168,8 @@ class History:
 
     def health(self) -> Health:
         """How the history is now."""
-        with self._pending_lock:
-            values = self._pending.values + self._in_flight.values
-            return Health(self._cause, values, self._dropped_rows, self._dropped_events)
+        buffer = self._buffer
+        return Health(self._cause, buffer.values, buffer.dropped_rows, buffer.dropped_events)
 
     # -- reading
 
@@ -265,7 +189,7 @@ class History:
             Unavailable: the file cannot be read.
         """
         question = Question(tuple(series), start_utc_s, end_utc_s, max_points)
-        pending = self._snapshot()
+        pending = self._buffer.snapshot()
         with self._reading() as db:
             return answer_series(db, pending, question)
 
@@ -281,7 +205,7 @@ class History:
             Unavailable: the file cannot be read.
         """
         question = Question(tuple(series), edges_utc_s[0], edges_utc_s[-1], edges_utc_s=tuple(edges_utc_s))
-        pending = self._snapshot()
+        pending = self._buffer.snapshot()
         with self._reading() as db:
             return answer_series(db, pending, question)
 
@@ -291,7 +215,7 @@ class History:
         Raises:
             Unavailable: the file cannot be read.
         """
-        pending = self._snapshot()
+        pending = self._buffer.snapshot()
         with self._reading() as db:
             return answer_rows(db, pending, module_id, names, (start_utc_s, end_utc_s))
 
@@ -302,7 +226,7 @@ class History:
             Unavailable: the file cannot be read.
         """
         found: dict[str, set[str]] = {}
-        for module_id, chunks in self._snapshot().chunks.items():
+        for module_id, chunks in self._buffer.snapshot().chunks.items():
             found.setdefault(module_id, set()).update(name for chunk in chunks for name in chunk.names)
         with self._reading() as db:
             if db is not None:
@@ -337,7 +261,7 @@ class History:
             Unavailable: the file cannot be read.
         """
         question = EventQuestion(start_utc_s, end_utc_s, kind, subject, before, limit)
-        pending = self._snapshot()
+        pending = self._buffer.snapshot()
         with self._reading() as db:
             return answer_events(db, pending, question)
 
@@ -347,109 +271,26 @@ class History:
         Raises:
             Unavailable: the file cannot be read.
         """
-        pending = self._snapshot()
+        pending = self._buffer.snapshot()
         with self._reading() as db:
             return answer_hash(db, pending)
 
     # -- inside
 
-    def _chunk(self, module_id: str, names: Sequence[str]) -> Chunk:
-        """Where the next row with these names goes; the caller holds the lock."""
-        layout = self._layouts.get(module_id)
-        if layout != names:
-            layout = tuple(names)
-            for text in (module_id, *layout):
-                if not text or not text.isprintable() or len(text) > 200:
-                    raise ValueError(
-                        f"name: found {text!r}, allowed is printable text of 1 to 200 characters"
-                    )
-            if len(set(layout)) != len(layout):
-                raise ValueError(f"names of {module_id}: a series is named twice")
-            self._layouts[module_id] = layout
-        self._filling[module_id] = chunk = self._pending.chunk(module_id, layout)
-        return chunk
-
-    def _shrink(self) -> None:
-        """Keep the buffer within its bounds; the caller holds the lock."""
-        rows, events = self._pending.shrink(self._max_values, self._max_events)
-        self._filling.clear()
-        if self._dropped_rows == 0 and self._dropped_events == 0 and (rows or events):
-            self._tell(
-                "history_dropped",
-                f"history: {self._cause or 'rows come faster than they are written'};"
-                " the buffer in memory is full and its oldest rows are lost",
-            )
-        self._dropped_rows += rows
-        self._dropped_events += events
-
-    def _snapshot(self) -> Pending:
-        """A copy of what is not, or not known to be, in the tables, to be read without a lock."""
-        copy = Pending()
-        with self._pending_lock:
-            for part in (self._journaled, self._in_flight, self._pending):
-                copy.extend(part)
-        return copy
-
     def _flush(self, *, durable: bool, into_tables: bool = False) -> bool:
         if self._store is None and not self._try(self._open_store):
-            with self._pending_lock:
-                self._shrink()
+            self._buffer.shrink()
             return False
-        with self._pending_lock:
-            self._in_flight, self._pending = self._pending, Pending()
-            self._filling.clear()
-            into_tables = into_tables or self._tables_are_due()
-            everything = self._in_flight
-            if into_tables and self._journaled:
-                everything = Pending()
-                everything.extend(self._journaled)
-                everything.extend(self._in_flight)
-        if not everything and not (durable and self._unsynced):
+        batch, into_tables = self._buffer.take(into_tables=into_tables)
+        if not batch and not (durable and self._unsynced):
             return True
-        written = self._try(lambda: self._write(everything, durable=durable, into_tables=into_tables))
-        with self._pending_lock:
-            batch, self._in_flight = self._in_flight, Pending()
-            if not written:
-                # The journal too, as it may have gone with a damaged file; writing it twice changes nothing.
-                self._journaled.extend(batch)
-                self._journaled.extend(self._pending)
-                self._journaled, self._pending = Pending(), self._journaled
-                self._filling.clear()
-                self._shrink()
-            elif self._commits == 0:
-                self._journaled = Pending()
-            else:
-                self._journaled.extend(batch)
+        written = self._try(lambda: self._write(batch, durable=durable, into_tables=into_tables))
+        self._buffer.settle(written=written, into_tables=into_tables)
         return written
 
-    def _tables_are_due(self) -> bool:
-        """Whether the next commit goes into the tables: now and then, or when the journal gains nothing."""
-        return (
-            self._commits >= _JOURNALED_COMMITS
-            or self._in_flight.values >= _JOURNALED_AT_ONCE
-            or self._journaled.values >= _JOURNALED_VALUES
-        )
-
     def _open_store(self) -> bool:
-        store = Store(self._path)
-        with self._pending_lock:
-            # Events recorded before the file was first opened get the numbers after those in it.
-            ahead = (
-                0
-                if self._numbered
-                else (
-                    store.last_event
-                    + 1
-                    - (self._pending.events[0].n if self._pending.events else self._next_event)
-                )
-            )
-            if ahead > 0:
-                self._pending.events = [
-                    msgspec.structs.replace(event, n=event.n + ahead) for event in self._pending.events
-                ]
-                self._next_event += ahead
-        self._store = store
-        self._numbered = True
+        self._store = Store(self._path)
+        self._buffer.number_after(self._store.last_event)
         return True
 
     def _write(self, batch: Pending, *, durable: bool, into_tables: bool) -> bool:
@@ -463,7 +304,6 @@ class History:
             self._close_store()
             self._open_store()
             self._store.put(batch, durable=durable, into_tables=into_tables)
-        self._commits = 0 if into_tables else self._commits + 1
         self._unsynced = not durable
         self._tell_written(self._store)
         return True
@@ -481,6 +321,13 @@ class History:
                 f"history: series {name} of {module_id} is not kept,"
                 f" a module can have at most {MAX_SERIES_PER_MODULE}",
             )
+
+    def _tell_full(self) -> None:
+        self._tell(
+            "history_dropped",
+            f"history: {self._cause or 'rows come faster than they are written'};"
+            " the buffer in memory is full and its oldest rows are lost",
+        )
 
     def _step(self) -> bool:
         return self._steps is not None and next(self._steps, self) is not self
@@ -569,29 +416,3 @@ class History:
 
 def _has_tables(db: sqlite3.Connection) -> bool:
     return bool(db.execute("PRAGMA application_id").fetchone()[0] == tables.APPLICATION_ID)
-
-
-def _cleaned(names: Sequence[str], values: Sequence[float | None]) -> Sequence[float | None]:
-    known = [value for value in values if value is not None]
-    try:
-        if dist(known, known) == 0.0:
-            return values
-    except (TypeError, OverflowError):
-        pass
-    return [_clean(name, value) for name, value in zip(names, values, strict=False)]
-
-
-def _clean(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    try:
-        if isinstance(value, int | float):
-            return float(value) if isfinite(value) else None
-    except OverflowError:
-        pass
-    raise ValueError(f"{name}: found {value!r}, allowed is a number or None")
-
-
-def _text(text: str) -> str:
-    """Text that any encoder takes: lone surrogates, which JSON may smuggle in, become question marks."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

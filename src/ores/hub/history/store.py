@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -68,6 +67,7 @@ class Store:
             raise
         self.written_days: set[tuple[int, int]] = set()
         self.refused_series: set[tuple[str, str]] = set()
+        self._journal_used = True  # as far as is known
         self._rolled_until_ms: dict[int, int] = {}
         self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
         self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
@@ -105,6 +105,7 @@ class Store:
             ]
             batch = msgspec.msgpack.encode(_Batch(chunks, pending.events))
             self.db.execute("INSERT INTO journal (batch) VALUES (?)", (batch,))
+            self._journal_used = True
 
     def write(self, pending: Pending, *, durable: bool) -> None:
         """Commit rows and events into the tables, all or none, and empty the journal.
@@ -128,22 +129,17 @@ class Store:
                     [(e.n, round(e.t_utc_s * 1000), e.kind, e.subject, e.body) for e in pending.events],
                 )
                 self.last_event = max(self.last_event, pending.events[-1].n)
-            self.db.execute("DELETE FROM journal")
+            if self._journal_used:
+                self.db.execute("DELETE FROM journal")
             if len(self._layouts) > _MAX_LAYOUTS:
                 self.db.execute("DELETE FROM layout")
                 self._layouts.clear()
+        self._journal_used = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or none of what is executed inside."""
+    def transaction(self) -> sqlite3.Connection:
+        """`with store.transaction():` all or none of what is executed inside."""
         self.db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.db.execute("COMMIT")
-        except BaseException:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
-            raise
+        return self.db
 
     def mark_rolled(self, module: int, hour: int) -> None:
         """Note, inside a transaction, that the roll-up of this hour is in the file."""
