@@ -55,7 +55,8 @@ class HubProcess:
             OresError: It ended instead; what it said stands on the terminal.
         """
         command = [sys.executable, "-m", "ores.cli", "hub", "--json", "--data", str(self._data)]
-        command += ["--port", str(self._port), "--no-discover", "--simulated", "--end-with-input"]
+        command += ["--port", str(self._port), "--name", "Demo home", "--no-discover", "--simulated"]
+        command += ["--end-with-input"]
         if self._join is not None:
             command += ["--join", self._join, "--speed", str(self._speed)]
         else:  # the same wall clock as the home, which lives on a day of its own
