@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,7 @@ def test_export_and_import_limits_hold_while_they_bind() -> None:
 def test_the_main_fuse_holds_on_the_fullest_conductor_while_the_car_would_take_more(
     circuit: str, line: int
 ) -> None:
-    fuse_a, step_a = 20.0, 1.0
+    fuse_a, near_a = 20.0, 1.5
 
     async def story(clock: Clock, demo) -> None:
         home = demo.home
@@ -141,14 +142,33 @@ def test_the_main_fuse_holds_on_the_fullest_conductor_while_the_car_would_take_m
         await clock.sleep(120.0)
         books, near = Books(home), []
         grid = home.plant.rows("grid").start + line
-        witness(home, lambda: near.append(home.plant.power_w[grid] / 230.0 > fuse_a - step_a))
+        witness(home, lambda: near.append(home.plant.power_w[grid] / 230.0 > fuse_a - near_a))
         await clock.sleep(1.05 * HOUR_S)
         books.balance()
         held(home)
-        assert sum(near) >= HOUR_S, "within one of the charger's whole amperes"
+        assert sum(near) >= HOUR_S, "within one of the charger's whole amperes and what is kept to spare"
         assert power_w(home, "car") < 0.8 * 11040.0, "it would take more"
 
     wants = (f"main_fuse_a={fuse_a}", "ev_mode=fast", "reserve_pct=100")
+    in_one_process(generated(start_hour=1.0, prefer=wants), story)
+
+
+@pytest.mark.long
+@pytest.mark.xfail(reason="it changes between 8 A and 9 A every few seconds", strict=True)
+def test_the_car_does_not_swing_under_the_main_fuse() -> None:
+    async def story(clock: Clock, demo) -> None:
+        home = demo.home
+        do(home, Car(present=True))
+        do(home, Soc(store="car", soc_pct=10.0))
+        do(home, TurnOn(circuit="bathroom", power_w=2300.0, duration_s=2 * HOUR_S))
+        await clock.sleep(120.0)
+        seen: list[float] = []
+        witness(home, lambda: seen.append(round(power_w(home, "car"))))
+        await clock.sleep(HOUR_S)
+        changes = sum(a != b for a, b in pairwise(seen))
+        assert changes <= 10, f"{changes} changes in an hour in which the house hardly changes"
+
+    wants = ("main_fuse_a=20", "ev_mode=fast", "reserve_pct=100")
     in_one_process(generated(start_hour=1.0, prefer=wants), story)
 
 
@@ -164,6 +184,7 @@ def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None
         await clock.sleep(1.0)
         assert power_w(home, "oven") / 230.0 > 13.0
         await clock.sleep(GRACE_S + 1.0)
+        assert power_w(home, "oven") / 230.0 <= 10.0
         carried_wh = home.plant.house.energy_in_wh("oven")
         await clock.sleep(HOUR_S)
         assert home.plant.house.energy_in_wh("oven") == carried_wh, "closed again in vain"
