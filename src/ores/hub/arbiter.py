@@ -44,6 +44,7 @@ class Arbiter:
         self._memory = Memory()
         self._topology: Topology = compile_topology(())
         self._described: list[ModuleLink] = []
+        self._frozen: dict[str, ModuleSnapshot] = {}
         self.meter = ""
         self._seen = self._freeze(0.0)
         self._flow = flow(self._seen)
@@ -53,6 +54,7 @@ class Arbiter:
     def modules_changed(self) -> None:
         """A module came, went, or describes itself anew."""
         self._described = [link for link in self._federation.links.values() if link.description is not None]
+        self._frozen.clear()
         self._topology = compile_topology(
             link.description for link in self._described if link.description is not None
         )
@@ -103,15 +105,18 @@ class Arbiter:
 
     def _freeze(self, now_s: float) -> Snapshot:
         modules: dict[str, ModuleSnapshot] = {}
+        frozen = self._frozen
         for link in self._described:
-            if link.description is not None:
-                modules[link.id] = ModuleSnapshot(
-                    description=link.description,
+            fresh, controllable = link.is_fresh(now_s), not link.watch_only
+            known = frozen.get(link.id)
+            if known is None or known.state is not link.state or known.fresh is not fresh:
+                known = frozen[link.id] = ModuleSnapshot(
+                    description=link.known_description,
                     state=link.state,
-                    fresh=link.status(now_s) == "online",
-                    age_s=link.age_s(now_s),
-                    controllable=not link.watch_only,
+                    fresh=fresh,
+                    controllable=controllable,
                 )
+            modules[link.id] = known
         return Snapshot(modules=modules, preferences=self._preferences.get(), topology=self._topology)
 
     def _follower(self, preferences: Preferences) -> str:

@@ -93,6 +93,8 @@ class ModuleLink:
         self._closed = asyncio.Event()
         self._try_now = asyncio.Event()
         self._began_at_s = clock.now()
+        self._stale_s = STALE_PERIODS
+        self._gone_s = GONE_MIN_S
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
         self.persistent = PersistentKeeper(module_id, clock, notices)
         self._task: asyncio.Task[None] | None = None
@@ -118,16 +120,24 @@ class ModuleLink:
         """Since the newest state came; None before the first."""
         return None if self.state is None else max(0.0, now_s - self.received_at_s)
 
+    def is_fresh(self, now_s: float) -> bool:
+        """Whether the newest state is younger than three periods."""
+        return self.state is not None and now_s - self.received_at_s <= self._stale_s
+
+    @property
+    def known_description(self) -> Description:
+        """What the module is; only where `description` is known."""
+        if self.description is None:
+            raise RuntimeError(f"{self.id} has not described itself yet")
+        return self.description
+
     def status(self, now_s: float) -> str:
         """`connecting, online, stale` or `gone`: the receiver's verdict on the newest state."""
-        period_s = 1.0 if self.description is None else self.description.report_period_s
-        gone_s = max(GONE_MIN_S, GONE_PERIODS * period_s)
-        age_s = self.age_s(now_s)
-        if age_s is None:
-            return "connecting" if now_s - self._began_at_s <= gone_s else "gone"
-        if age_s <= STALE_PERIODS * period_s:
+        if self.is_fresh(now_s):
             return "online"
-        return "stale" if age_s <= gone_s else "gone"
+        if self.state is None:
+            return "connecting" if now_s - self._began_at_s <= self._gone_s else "gone"
+        return "stale" if now_s - self.received_at_s <= self._gone_s else "gone"
 
     def flush_lease(self, now_s: float) -> None:
         """Send the lease if it is due; a watched module is never written."""
@@ -199,6 +209,8 @@ class ModuleLink:
         if described == self.description:
             return
         self.description = described
+        self._stale_s = STALE_PERIODS * described.report_period_s
+        self._gone_s = max(GONE_MIN_S, GONE_PERIODS * described.report_period_s)
         self.leases.set_report_period(described.report_period_s)
         self.persistent.describe(described)
         self._events.on_described(self)
