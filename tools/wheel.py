@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXPECTED = {"aiohttp", "cryptography", "msgspec", "rich", "typer", "zeroconf"}
 NOT_IN_A_PLAIN_INSTALL = {"numpy", "pvlib", "pandas", "pyarrow", "uvloop", "scipy"}
-TEST_TOOLS = ["pytest", "pytest-asyncio", "pytest-timeout", "hypothesis"]
+TEST_TOOLS = ["pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "pyyaml"]
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-import uvloop
+from tests.link.loops import LOOPS
 from zeroconf.asyncio import AsyncServiceInfo
 
 from ores.link.discovery import LOOPBACK, SERVICE, Found, announce, browse, open_zeroconf, read_announcement
@@ -19,7 +19,7 @@ class Seen:
         self.gone: asyncio.Queue[str] = asyncio.Queue()
 
 
-@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
 def test_two_modules_of_one_name_are_found_and_missed(loop) -> None:
     async def scene() -> None:
         seen, one, two = Seen(), new_identity(), new_identity()

@@ -8,8 +8,8 @@ import socket
 from contextlib import closing
 
 import pytest
-import uvloop
 from tests.link.echo import HOST, Ears, Echo, house
+from tests.link.loops import LOOPS
 
 from ores.link.client import connect
 from ores.link.clock import Clock, RealClock, run
@@ -20,9 +20,7 @@ from ores.link.limits import Limits
 from ores.link.pins import Pins, pin
 from ores.link.server import serve
 
-LOOPS = pytest.mark.parametrize(
-    "loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
+LOOPS = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
 
 
 def code(reply: Reply) -> tuple[int, str]:
@@ -330,9 +328,7 @@ def test_in_lock_step_nothing_is_in_flight_when_time_moves() -> None:
         module, hub = new_identity(), new_identity()
         pins = Pins([pin(hub.certificate, "controller")])
         server = await serve(Echo(), module, pins, clock=clock, host=HOST)
-        session = await connect(
-            HOST, server.port, hub, pin(module.certificate, "module"), clock
-        )
+        session = await connect(HOST, server.port, hub, pin(module.certificate, "module"), clock)
         send = await session.open_stream(lambda frame: heard.append((clock.now(), frame)), lambda _: None)
         for n in range(50):
             send(b"%d" % n)
