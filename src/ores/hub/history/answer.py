@@ -10,12 +10,26 @@ from itertools import pairwise
 from math import nan
 
 import msgspec
+import numpy as np
 
 from ores.hub.history import read
-from ores.hub.history.pack import Column
+from ores.hub.history.pack import Column, as_column
 from ores.hub.history.pending import Event, Pending
 from ores.hub.history.read import Module
-from ores.hub.history.rollup import HOUR_S, Buckets, deltas, is_counter, level_for, step_for
+from ores.hub.history.rollup import (
+    HIGH,
+    HOUR_S,
+    LOW,
+    MIDDLE,
+    START,
+    Buckets,
+    N,
+    Values,
+    deltas,
+    is_counter,
+    level_for,
+    step_for,
+)
 from ores.hub.history.store import DAY_MS, HOUR_MS
 
 _MAX_POINTS = 100_000
@@ -213,8 +227,9 @@ def _hash_module(digest: hashlib._Hash, module: Module, module_id: str) -> None:
             continue
         edges = list(range(start, end + 1, HOUR_MS))
         for name, buckets in zip(names, read.read_buckets(module, names, edges, 3600), strict=True):
-            if buckets.n:
-                digest.update(msgspec.json.encode((name, buckets)))
+            if buckets.size:
+                digest.update(msgspec.json.encode(name))
+                digest.update(buckets.tobytes())
 
 
 def _edges(modules: list[Module], question: Question) -> list[int]:
@@ -237,27 +252,21 @@ def _edges(modules: list[Module], question: Question) -> list[int]:
 
 def _spread(module_id: str, name: str, buckets: Buckets, edges_ms: list[int]) -> Series:
     """Known buckets onto all buckets, the others becoming gaps."""
-    place = {start: k for k, start in enumerate(edges_ms[:-1])}
-    at = [place.get(start, -1) for start in buckets.starts_ms]  # -1: the hour before
-    width = len(place)
-    n = [0] * width
-    for k, count in zip(at, buckets.n, strict=True):
-        if k >= 0:
-            n[k] = count
+    inside = buckets[START] >= edges_ms[0]  # before: the hour read for the sake of the first delta
+    at = np.searchsorted(edges_ms, buckets[START, inside])
+
+    def place(values: Values) -> Column:
+        column = np.full(len(edges_ms) - 1, np.nan)
+        column[at] = values[inside]
+        return as_column(column)
+
+    counts = np.zeros(len(edges_ms) - 1, np.int64)
+    counts[at] = buckets[N, inside]
+    n = counts.tolist()
     if is_counter(name):
-        last, delta = _place(at, buckets.high, width), _place(at, deltas(buckets), width)
-        return Series(module_id, name, "counter", n, last=last, delta=delta)
-    means = [total / count for total, count in zip(buckets.middle, buckets.n, strict=True)]
-    low, mean, high = (_place(at, values, width) for values in (buckets.low, means, buckets.high))
+        return Series(module_id, name, "counter", n, last=place(buckets[HIGH]), delta=place(deltas(buckets)))
+    low, mean, high = map(place, (buckets[LOW], buckets[MIDDLE] / buckets[N], buckets[HIGH]))
     return Series(module_id, name, "gauge", n, min=low, mean=mean, max=high)
-
-
-def _place(at: list[int], values: Sequence[float], width: int) -> Column:
-    column: Column = [None] * width
-    for k, value in zip(at, values, strict=True):
-        if k >= 0:
-            column[k] = value
-    return column
 
 
 def _cursor(before: str | None) -> tuple[int, int]:

@@ -13,12 +13,16 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, pairwise
 
 import msgspec
+import numpy as np
 
 from ores.hub.history import pack
 from ores.hub.history.pack import Column
 from ores.hub.history.pending import Chunk
 from ores.hub.history.rollup import (
+    EPOCH_FIRST,
+    EPOCH_LAST,
     MINUTE_S,
+    START,
     Buckets,
     coarsen,
     epoch_name,
@@ -27,6 +31,9 @@ from ores.hub.history.rollup import (
     summarise_gauge,
 )
 from ores.hub.history.store import DAY_MS, HOUR_MS
+
+Pieces = dict[str, list[Buckets]]
+"""What was found so far of each series, in time order."""
 
 
 class Module(msgspec.Struct):
@@ -97,7 +104,7 @@ def read_buckets(
     Returns:
         One per name; buckets without a known sample are left out.
     """
-    pieces = {name: Buckets() for name in names}
+    pieces: Pieces = {name: [] for name in names}
     start_ms, end_ms = edges_ms[0], edges_ms[-1]
     finest = finest_s(module, start_ms, end_ms)
     for run_start, run_end in _runs(module, finest, (start_ms, end_ms), level_s):
@@ -107,12 +114,7 @@ def read_buckets(
         start_ms = run_end
     if start_ms < end_ms:
         _add_open(module, pieces, _edges_within(edges_ms, start_ms, end_ms, level_s), level_s)
-    starts = set(edges_ms[:-1])
-    return [
-        # Buckets that all begin at an edge are as coarse as was asked already.
-        piece if starts.issuperset(piece.starts_ms) else coarsen(piece, edges_ms, counter=is_counter(name))
-        for name, piece in pieces.items()
-    ]
+    return [coarsen(_joined(found, counter=is_counter(name)), edges_ms) for name, found in pieces.items()]
 
 
 def summarise(
@@ -122,10 +124,12 @@ def summarise(
     edges_ms: Sequence[int],
 ) -> list[Buckets]:
     """Rows in buckets, each series by its kind; `columns` also has the counters' epochs."""
+    times = np.array(times_ms, dtype=np.float64)
+    values = {name: pack.as_array(column) for name, column in columns.items()}
     return [
-        summarise_counter(times_ms, columns[name], columns.get(epoch_name(name)), edges_ms)
+        summarise_counter(times, values[name], values.get(epoch_name(name)), edges_ms)
         if is_counter(name)
-        else summarise_gauge(times_ms, columns[name], edges_ms)
+        else summarise_gauge(times, values[name], edges_ms)
         for name in names
     ]
 
@@ -138,28 +142,18 @@ def with_epochs(module: Module, names: Iterable[str]) -> list[str]:
     return wanted + sorted(e for e in epochs if e not in wanted and (e in module.series or e in pending))
 
 
-def encode_buckets(buckets: Buckets, *, counter: bool) -> bytes:
-    """Roll-ups of one series as a blob."""
-    seconds = [start // 1000 for start in buckets.starts_ms]
-    columns: list[Sequence[float | None]] = [seconds, buckets.n, buckets.low, buckets.middle, buckets.high]
-    if counter:
-        columns += [buckets.epoch_first, buckets.epoch_last]
-    return pack.encode(columns)
+def encode_buckets(buckets: Buckets) -> bytes:
+    """Roll-ups of one series, of whole seconds, as a blob."""
+    packed = buckets.copy()
+    packed[START] /= 1000  # so that there is room for six decimals
+    return pack.encode(packed)
 
 
 def decode_buckets(blob: bytes) -> Buckets:
     """What `encode_buckets` made."""
-    seconds, n, low, middle, high, *epochs = pack.decode(blob)
-    first, last = epochs or ([], [])
-    return Buckets(
-        [int(s) * 1000 for s in seconds if s is not None],
-        [int(count) for count in n if count is not None],
-        [value for value in low if value is not None],
-        [value for value in middle if value is not None],
-        [value for value in high if value is not None],
-        first,
-        last,
-    )
+    buckets = pack.decode(blob)
+    buckets[START] *= 1000
+    return buckets
 
 
 def finest_s(module: Module, start_ms: int, end_ms: int) -> dict[int, int]:
@@ -216,14 +210,14 @@ def _edges_within(edges_ms: Sequence[int], start_ms: int, end_ms: int, level_s: 
 
 
 def _add_day_rolls(
-    module: Module, pieces: dict[str, Buckets], span: tuple[int, int], finest: dict[int, int], level_s: int
+    module: Module, pieces: Pieces, span: tuple[int, int], finest: dict[int, int], level_s: int
 ) -> None:
     """Append sealed roll-ups; a day that no longer has them at this level gives its finest."""
     start_ms, end_ms = span
     first, last = start_ms // DAY_MS, (end_ms - 1) // DAY_MS
     levels = {day: max(level_s, finest[day]) for day in range(first, last + 1)}
     query = "SELECT day, buckets FROM day_roll WHERE level_s = ? AND series = ? AND day BETWEEN ? AND ?"
-    for name, piece in pieces.items():
+    for name, found_before in pieces.items():
         series = module.series.get(name)
         if series is None:
             continue
@@ -231,18 +225,20 @@ def _add_day_rolls(
         for level in sorted(set(levels.values())):
             rows = module.execute(query, (level, series, first, last))
             found.extend((day, blob) for day, blob in rows if levels[day] == level)
-        for _, blob in sorted(found):
-            piece.extend(_cut(decode_buckets(blob), start_ms, end_ms))
+        found_before.extend(_cut(decode_buckets(blob), start_ms, end_ms) for _, blob in sorted(found))
 
 
 def _cut(buckets: Buckets, start_ms: int, end_ms: int) -> Buckets:
-    i, j = bisect_left(buckets.starts_ms, start_ms), bisect_left(buckets.starts_ms, end_ms)
-    if (i, j) == (0, len(buckets.starts_ms)):
-        return buckets
-    return Buckets(*(getattr(buckets, field)[i:j] for field in buckets.__struct_fields__))
+    i, j = np.searchsorted(buckets[START], (start_ms, end_ms))
+    return buckets[:, i:j]
 
 
-def _add_open(module: Module, pieces: dict[str, Buckets], edges_ms: list[int], level_s: int) -> None:
+def _joined(found: list[Buckets], *, counter: bool) -> Buckets:
+    rows = (EPOCH_LAST if counter else EPOCH_FIRST - 1) + 1
+    return np.concatenate([np.empty((rows, 0)), *found], axis=1)
+
+
+def _add_open(module: Module, pieces: Pieces, edges_ms: list[int], level_s: int) -> None:
     """Append buckets of rows, taking whole hours from their roll-ups where there are some."""
     start_ms, end_ms = edges_ms[0], edges_ms[-1]
     for hour in _rolled_hours(module, start_ms, end_ms) if level_s else []:
@@ -264,21 +260,21 @@ def _rolled_hours(module: Module, start_ms: int, end_ms: int) -> list[int]:
     return [hour for (hour,) in hours if hour not in touched]
 
 
-def _add_hour(module: Module, pieces: dict[str, Buckets], hour: int) -> None:
+def _add_hour(module: Module, pieces: Pieces, hour: int) -> None:
     query = "SELECT buckets FROM hour_roll WHERE series = ? AND hour = ?"
-    for name, piece in pieces.items():
+    for name, found_before in pieces.items():
         found = module.execute(query, (module.series.get(name), hour)).fetchone()
         if found is not None:
-            piece.extend(decode_buckets(found[0]))
+            found_before.append(decode_buckets(found[0]))
 
 
-def _add_rows(module: Module, pieces: dict[str, Buckets], edges_ms: list[int]) -> None:
+def _add_rows(module: Module, pieces: Pieces, edges_ms: list[int]) -> None:
     wanted = with_epochs(module, pieces)
     times, columns = read_rows(module, wanted, edges_ms[0], edges_ms[-1])
     if times:
         by_name = dict(zip(wanted, columns, strict=True))
         for name, buckets in zip(pieces, summarise(times, list(pieces), by_name, edges_ms), strict=True):
-            pieces[name].extend(buckets)
+            pieces[name].append(buckets)
 
 
 def _packed_rows(
@@ -291,14 +287,16 @@ def _packed_rows(
         (module.n, start_ms // DAY_MS, (end_ms - 1) // DAY_MS),
     ).fetchall()
     for day, blob in days:
-        times = [int(t) for t in pack.decode(blob)[0] if t is not None]
+        times = pack.decode(blob)[0].astype(np.int64).tolist()
         i, j = bisect_left(times, start_ms), bisect_left(times, end_ms)
         columns: list[Sequence[float | None]] = []
         for name in names:
             found = module.execute(
                 "SELECT vals FROM packed WHERE series = ? AND day = ?", (module.series.get(name), day)
             ).fetchone()
-            columns.append([None] * (j - i) if found is None else pack.decode(found[0])[0][i:j])
+            columns.append(
+                [None] * (j - i) if found is None else pack.as_column(pack.decode(found[0])[0, i:j])
+            )
         parts.append((times[i:j], columns))
     return parts
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 
 from ores.hub.history import pack, read
 from ores.hub.history.read import Module
-from ores.hub.history.rollup import HOUR_S, MINUTE_S, QUARTER_S, Buckets, coarsen, is_counter
+from ores.hub.history.rollup import HOUR_S, MINUTE_S, QUARTER_S, Buckets, coarsen
 from ores.hub.history.store import DAY_MS, HOUR_MS, Store
 
 _HOUR_GRACE_MS = 60_000
 _DAY_GRACE_MS = HOUR_MS
-_TO_LEVELS = ((QUARTER_S, MINUTE_S), (HOUR_S, QUARTER_S))
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -62,15 +62,15 @@ def _roll_hours(store: Store, module: Module, day: int, now_ms: int) -> Iterator
             edges = list(range(hour * HOUR_MS, (hour + 1) * HOUR_MS + 1, MINUTE_S * 1000))
             names = sorted(module.series)
             for name, buckets in zip(names, read.read_buckets(module, names, edges, 0), strict=True):
-                _put_hour(store, module.series[name], hour, buckets, counter=is_counter(name))
+                _put_hour(store, module.series[name], hour, buckets)
             store.mark_rolled(module.n, hour)
         yield
 
 
-def _put_hour(store: Store, series: int, hour: int, buckets: Buckets, *, counter: bool) -> None:
+def _put_hour(store: Store, series: int, hour: int, buckets: Buckets) -> None:
     store.db.execute("DELETE FROM hour_roll WHERE series = ? AND hour = ?", (series, hour))
-    if buckets.n:
-        blob = read.encode_buckets(buckets, counter=counter)
+    if buckets.size:
+        blob = read.encode_buckets(buckets)
         store.db.execute("INSERT INTO hour_roll VALUES (?, ?, ?)", (series, hour, blob))
 
 
@@ -93,7 +93,8 @@ def _seal_day(store: Store, module: Module, day: int) -> Iterator[None]:
     span = (day * DAY_MS, (day + 1) * DAY_MS)
     with store.transaction():
         store.db.execute(
-            "INSERT OR REPLACE INTO sealed_day VALUES (?, ?, 0, ?)", (module.n, day, pack.encode([times]))
+            "INSERT OR REPLACE INTO sealed_day VALUES (?, ?, 0, ?)",
+            (module.n, day, pack.encode(np.array([times], dtype=np.float64))),
         )
         for table in ("packed", "day_roll"):
             store.db.execute(
@@ -118,14 +119,13 @@ def _pack_series(module: Module, name: str, day: int) -> tuple[list[int], bytes,
     times, columns = read.read_rows(module, wanted, start, end)
     edges = list(range(start, end + 1, MINUTE_S * 1000))
     finer = read.summarise(times, [name], dict(zip(wanted, columns, strict=True)), edges)[0]
-    if not finer.n:
+    if not finer.size:
         return times, b"", []
-    counter = is_counter(name)
-    rolls = [(MINUTE_S, read.encode_buckets(finer, counter=counter))]
-    for level_s, _ in _TO_LEVELS:
-        finer = coarsen(finer, list(range(start, end + 1, level_s * 1000)), counter=counter)
-        rolls.append((level_s, read.encode_buckets(finer, counter=counter)))
-    return times, pack.encode([columns[0]]), rolls
+    rolls = [(MINUTE_S, read.encode_buckets(finer))]
+    for level_s in (QUARTER_S, HOUR_S):
+        finer = coarsen(finer, range(start, end + 1, level_s * 1000))
+        rolls.append((level_s, read.encode_buckets(finer)))
+    return times, pack.encode(pack.as_array(columns[0])[np.newaxis]), rolls
 
 
 def _clear_open_rows(store: Store, module: Module, day: int) -> Iterator[None]:
