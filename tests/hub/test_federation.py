@@ -11,7 +11,7 @@ from tests.hub.hubhouse import BATTERY, METER, START, Battery, House, World
 from ores.link.clock import Clock, run
 from ores.link.endpoint import Reply, Session
 from ores.link.memory import MemorySession
-from ores.model import Failsafe, Limits, Preferences
+from ores.model import AcMeasure, AcTerminal, ElementState, Failsafe, FromModule, Limits, Preferences
 
 THIRD = "c" * 26
 
@@ -157,6 +157,32 @@ def test_garbled_frames_mark_their_module_and_harm_nobody() -> None:
             await clock.sleep(3)
             assert hub.live().modules[THIRD].status == "online"
             assert not hub.notices.active()
+
+    run(main, start_utc=START)
+
+
+def test_what_was_never_described_is_ignored_and_names_that_cannot_be_are_garble() -> None:
+    async def main(clock: Clock) -> None:
+        house = House(clock)
+        house.add(THIRD, Battery(World()), "mad")
+        async with house.hub() as running:
+            hub = running.hub
+            await clock.sleep(5.5)
+            link = hub.federation.links[THIRD]
+            assert link.state is not None
+            house.modules[THIRD].stop()
+            mad = AcMeasure(power_w=0.0, terminals={"\x07" * 300: AcTerminal(power_w=1.0)})
+            for elements in (
+                {"battery": ElementState(), "stranger": ElementState()},
+                {"battery": ElementState(ac_measure=mad)},
+            ):
+                frame = FromModule(state=msgspec.structs.replace(link.state, elements=elements))
+                link._on_frame(msgspec.json.encode(frame))
+                assert link.state.elements == {"battery": ElementState()}
+            await clock.sleep(5)
+            assert ("garbled_frame", THIRD) in [(n.code, n.module) for n in hub.notices.active()]
+            assert hub.cycle.missed == 0
+            assert abs(house.world.grid_w) < 20
 
     run(main, start_utc=START)
 

@@ -72,7 +72,7 @@ class Cycle:
             self.cycles += 1
             if self._clock.now() - self._decided_at_s >= PERIOD_S - JITTER_S:
                 self.decide()
-            self._witness()
+            self._remember_and_show()
             next_s += (skipped + 1) * PERIOD_S
 
     def on_state(self, link: ModuleLink) -> None:
@@ -105,6 +105,13 @@ class Cycle:
             link.leases.offer(decided.commands.get(module_id, {}))
             link.flush_lease(now_s)
         self._decisions.take(decided.decisions)
+
+    def _remember_and_show(self) -> None:
+        try:
+            self._witness()
+        except Exception as error:  # noqa: BLE001  whatever cannot be remembered or shown, the house is still run
+            if self._notices.raise_("internal", f"{type(error).__name__}: {error}", level="error"):
+                _log.exception("a cycle could not be remembered or shown")
 
     def _on_meter(self) -> None:
         now_s = self._clock.now()

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Protocol
 
+import msgspec
 from msgspec import UNSET
 
 from ores.hub.leases import LeaseCounts, LeaseKeeper
@@ -93,6 +94,7 @@ class ModuleLink:
         self._closed = asyncio.Event()
         self._try_now = asyncio.Event()
         self._began_at_s = clock.now()
+        self._element_ids: frozenset[str] = frozenset()
         self._stale_s = STALE_PERIODS
         self._gone_s = GONE_MIN_S
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
@@ -209,6 +211,7 @@ class ModuleLink:
         if described == self.description:
             return
         self.description = described
+        self._element_ids = frozenset(element.id for element in described.elements)
         self._stale_s = STALE_PERIODS * described.report_period_s
         self._gone_s = max(GONE_MIN_S, GONE_PERIODS * described.report_period_s)
         self.leases.set_report_period(described.report_period_s)
@@ -230,6 +233,8 @@ class ModuleLink:
         if message.state is not UNSET:
             self._take_state(message.state)
         if message.result is not UNSET and self.leases.take_result(message.result):
+            self._notices.clear("module_problem", self.id)
+            self._notices.clear("lease_not_sent", self.id)
             self._events.on_result(self, message.result)
         if message.problem is not UNSET:
             self._notices.raise_(
@@ -241,6 +246,9 @@ class ModuleLink:
         if last is not None and state.boot_id == last.boot_id and state.uptime_ms < last.uptime_ms:
             self._garbled(PeerError(f"uptime_ms went back from {last.uptime_ms} to {state.uptime_ms}"))
             return
+        if not state.elements.keys() <= self._element_ids:
+            known = {name: of for name, of in state.elements.items() if name in self._element_ids}
+            state = msgspec.structs.replace(state, elements=known)  # what was never described means nothing
         self.state = state
         self.received_at_s = self._clock.now()
         self.leases.take_state(state)

@@ -9,6 +9,7 @@ import msgspec
 from ores.hub.arbiter import Arbiter
 from ores.hub.federation import Federation
 from ores.hub.history import History
+from ores.hub.notices import Notices
 from ores.link.clock import Clock
 from ores.model import ElementState, Flow, State
 
@@ -84,9 +85,13 @@ class Recorder:
         history: Takes them, in memory first.
         federation: Whose states.
         arbiter: Knows the flow.
+        notices: Learn of what cannot be written.
     """
 
-    def __init__(self, clock: Clock, history: History, federation: Federation, arbiter: Arbiter) -> None:
+    def __init__(
+        self, clock: Clock, history: History, federation: Federation, arbiter: Arbiter, notices: Notices
+    ) -> None:
+        self._notices = notices
         self._clock = clock
         self._history = history
         self._federation = federation
@@ -101,7 +106,15 @@ class Recorder:
         for module_id, link in links.items():
             if link.state is not None and link.status(now_s) == "online":
                 flattener = self._flatteners.setdefault(module_id, Flattener())
-                self._history.record(module_id, at_s, *flattener.row(link.state))
+                self._record(module_id, at_s, *flattener.row(link.state))
         self._history.record(HOUSE, at_s, *flow_row(self._arbiter.flow(now_s)))
         if len(self._flatteners) > len(links):
             self._flatteners = {m: f for m, f in self._flatteners.items() if m in links}
+
+    def _record(self, module_id: str, at_s: float, names: tuple[str, ...], values: list[Value]) -> None:
+        try:
+            self._history.record(module_id, at_s, names, values)
+        except (
+            ValueError
+        ) as error:  # a name that no history can hold costs this module its row, nobody else's
+            self._notices.raise_("row_refused", str(error), module=module_id)

@@ -126,7 +126,7 @@ def _assemble(
     decisions = Decisions(clock, history)
     federation = Federation(clock, notices, epoch=next_epoch(directory.path))
     arbiter = Arbiter(clock, federation, preferences, proposals)
-    recorder = Recorder(clock, history, federation, arbiter)
+    recorder = Recorder(clock, history, federation, arbiter, notices)
     fanout = Fanout(config.live_per_s)
     stack.callback(fanout.stop)
 

@@ -13,6 +13,7 @@ from ores.hub.api.wire import HUB, answer, hub_of, query_int, read, refuse_unkno
 from ores.hub.hub import Hub
 from ores.hub.owner import SESSION_S, Credentials, Owner
 from ores.hub.proposals import Held, check_rank_of_app
+from ores.link.errors import ConfigError
 from ores.model import ModuleInfo, PairModule, Preferences, Proposal
 
 # Passwords are checked one at a time: each check takes 16 MiB, and a flood of log-ins must not take the
@@ -140,11 +141,15 @@ async def post_owner(request: web.Request) -> web.Response:
     """`POST /owner`: whoever sits at this machine becomes the owner, once."""
     if not is_loopback(request):
         raise ApiError("loopback_only", "the owner is created from this machine")
-    owner = hub_of(request).owner
+    hub = hub_of(request)
+    owner = hub.owner
     wanted = await read(request, Credentials)
     async with request.app[_PASSWORDS]:
         await asyncio.to_thread(owner.create, wanted)
-    await hub_of(request).owner_created()
+    try:
+        await hub.owner_created()
+    except ConfigError as error:  # the owner exists all the same, and reads here why the network has no page
+        hub.notices.raise_("page_not_on_network", error.detail, level="error")
     return _welcome(request, owner.log_in(_remote(request), right=True), 201)
 
 
