@@ -1,4 +1,4 @@
-"""The event loops that a link must work on: the standard one, and uvloop, which a plain install does not bring."""
+"""The event loops that a link must work on: the standard one, and uvloop, which a plain install lacks."""
 
 from __future__ import annotations
 

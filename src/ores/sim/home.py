@@ -107,13 +107,18 @@ class Home:
         self.world = World(self.plant, clock, agreed)
 
 
-def in_memory(home: Home) -> dict[str, Module]:
-    """The modules of a home without a wire, by id; they start with the world, each at its own beat."""
+def in_memory(home: Home, seed: int = 0) -> dict[str, Module]:
+    """The modules of a home without a wire, by id; they start with the world, each at its own beat.
+
+    Args:
+        home: Its world starts here.
+        seed: Of the ids: the same as over sockets.
+    """
     modules = {}
     home.world.start()
     for name, device in home.devices.items():
         kind = KINDS[name]
-        identity = simulated_identity(name)
+        identity = simulated_identity(name, seed)
         module = Module(
             device,
             kind.about,

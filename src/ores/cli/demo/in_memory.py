@@ -38,7 +38,10 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[MemoryDemo]:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ores-demo-")))
         home = Home(config, source, clock, agreed=options.agreed(config))
-        sessions = {module_id: _connector(module, clock) for module_id, module in in_memory(home).items()}
+        sessions = {
+            module_id: _connector(module, clock)
+            for module_id, module in in_memory(home, options.seed).items()
+        }
         hub = HubConfig(
             data=directory / "hub",
             port=None,

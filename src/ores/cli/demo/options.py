@@ -14,6 +14,7 @@ from msgspec import UNSET
 from ores.cli.preferences import changed
 from ores.link.errors import ConfigError
 from ores.model import Preferences
+from ores.sim.home import KINDS, simulated_identity
 from ores.sim.ledger import Agreed
 from ores.sim.physics.config import HouseConfig, ScenarioError
 from ores.sim.physics.exogenous import Source
@@ -75,7 +76,13 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def preferences(self) -> Preferences:
         """The usual ones of a demonstration, and what was asked for."""
-        return changed(DEFAULT_PREFERENCES, self.prefer)
+        return changed(DEFAULT_PREFERENCES, [self._with_ids(typed) for typed in self.prefer])
+
+    def _with_ids(self, typed: str) -> str:
+        """A simulated module's name stands for its id, which nobody can know beforehand: `"panel/oven"`."""
+        for name in KINDS:
+            typed = typed.replace(f'"{name}/', f'"{simulated_identity(name, self.seed).id}/')
+        return typed
 
     def agreed(self, config: HouseConfig) -> Agreed:
         """What the home is judged by: what its owner has agreed to."""
