@@ -44,9 +44,8 @@ class Wanted:
 
 @dataclass(slots=True)
 class Kept:
-    """What a module was last read to keep, and for which wish the failsafe limits were written."""
+    """What a module was last read to keep; of failsafe limits, the wish that they were brought to."""
 
-    failsafe: Failsafe | None = None
     failsafe_for: tuple[Failsafe, bool] | None = None
     policy: str | None = None
     reserves: dict[str, float] = field(default_factory=dict)
@@ -123,7 +122,6 @@ class PersistentKeeper:
         if there != failsafe:
             await ask(session, self._clock, DEADLINE_S, ("PUT", "/failsafe"), codec.encode(failsafe))
             there = await ask_for(session, self._clock, DEADLINE_S, "/failsafe", Failsafe)
-        self.kept.failsafe = there
         if not _binds(there, failsafe):
             raise PeerError("the failsafe limits read back are wider than those that were written")
         self.kept.failsafe_for = (wanted, narrow_only)
