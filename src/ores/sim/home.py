@@ -39,7 +39,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         build: The device, over a home's physics.
         about: What its maker says of it.
         report_period_s: Between two of its states.
-        phase_s: When in a period it reports; vendors do not agree on a beat.
+        phase_s: When in a period it reports; few different ones, as each costs all processes a round of
+            lock-step.
         policies: What it does on its own; the first until another is chosen.
     """
 
@@ -53,21 +54,21 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 _STORES: Final = ("idle", "schedule")
 KINDS: Final[Mapping[str, Kind]] = {
     "hybrid": Kind(
-        build=hybrid.HybridInverter, about=hybrid.ABOUT, report_period_s=1.0, phase_s=0.04, policies=_STORES
+        build=hybrid.HybridInverter, about=hybrid.ABOUT, report_period_s=1.0, phase_s=0.05, policies=_STORES
     ),
     "battery": Kind(
         build=ac_battery.AcBattery,
         about=ac_battery.ABOUT,
         report_period_s=1.0,
-        phase_s=0.04,
+        phase_s=0.05,
         policies=_STORES,
     ),
-    "meter": Kind(build=meter.GridMeter, about=meter.ABOUT, report_period_s=1.0, phase_s=0.05),
-    "charger": Kind(build=charger.Charger, about=charger.ABOUT, report_period_s=1.0, phase_s=0.4),
-    "panel": Kind(build=panel.Panel, about=panel.ABOUT, report_period_s=2.0, phase_s=0.4),
-    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.7),
+    "meter": Kind(build=meter.GridMeter, about=meter.ABOUT, report_period_s=1.0, phase_s=0.1),
+    "charger": Kind(build=charger.Charger, about=charger.ABOUT, report_period_s=1.0, phase_s=0.05),
+    "panel": Kind(build=panel.Panel, about=panel.ABOUT, report_period_s=2.0, phase_s=0.05),
+    "gateway": Kind(build=gateway.SolarGateway, about=gateway.ABOUT, report_period_s=1.0, phase_s=0.05),
     "heat_pump": Kind(
-        build=heat_pump.HeatPumpDevice, about=heat_pump.ABOUT, report_period_s=5.0, phase_s=0.8
+        build=heat_pump.HeatPumpDevice, about=heat_pump.ABOUT, report_period_s=5.0, phase_s=0.05
     ),
 }
 """By the name that `ores module NAME` knows, in the order of their beats."""
