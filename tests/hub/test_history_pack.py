@@ -56,7 +56,7 @@ def test_a_damaged_block_is_told_as_such(noise: bytes) -> None:
 def test_a_block_of_another_form_is_told_as_damaged() -> None:
     for form, width, length in ((9, 8, 2), (1, 3, 2), (2, 3, 2), (1, 1, 2**31), (2, 8, 9), (1, 8, 2)):
         with pytest.raises(DamagedBlock):
-            pack.decode(zlib.compress(struct.pack("<BBBxII", form, 0, width, 2, length) + bytes(40)))
+            pack.decode(zlib.compress(struct.pack("<BBHI", form, width, 2, length) + bytes(40)))
 
 
 Ticks = list[tuple[int, int | None, float | None]]

@@ -130,6 +130,7 @@ def answer_series(db: sqlite3.Connection | None, pending: Pending, question: Que
     }
     edges_ms = _edges(list(modules.values()), question)
     level_s = level_for(edges_ms)
+    edges = np.array(edges_ms, dtype=np.float64)
     found: dict[tuple[str, str], Series] = {}
     for module_id, module in modules.items():
         names = sorted({name for of, name in question.series if of == module_id})
@@ -138,7 +139,7 @@ def answer_series(db: sqlite3.Connection | None, pending: Pending, question: Que
         if any(map(is_counter, names)) and edges_ms[0] >= HOUR_MS:
             wider = [*range(edges_ms[0] - HOUR_MS, edges_ms[0], (level_s or HOUR_S) * 1000), *edges_ms]
         for name, buckets in zip(names, read.read_buckets(module, names, wider, level_s), strict=True):
-            found[module_id, name] = _spread(module_id, name, buckets, edges_ms)
+            found[module_id, name] = _spread(module_id, name, buckets, edges)
     return Answer([edge / 1000 for edge in edges_ms], level_s, [found[key] for key in question.series])
 
 
@@ -250,7 +251,7 @@ def _edges(modules: list[Module], question: Question) -> list[int]:
     return list(range(first * step_ms, last * step_ms + 1, step_ms))
 
 
-def _spread(module_id: str, name: str, buckets: Buckets, edges_ms: list[int]) -> Series:
+def _spread(module_id: str, name: str, buckets: Buckets, edges_ms: Values) -> Series:
     """Known buckets onto all buckets, the others becoming gaps."""
     inside = buckets[START] >= edges_ms[0]  # before: the hour read for the sake of the first delta
     at = np.searchsorted(edges_ms, buckets[START, inside])

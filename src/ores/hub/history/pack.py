@@ -25,10 +25,10 @@ Columns = npt.NDArray[np.float64]
 
 Integers = npt.NDArray[np.int64]
 
-_HEAD = struct.Struct("<BBBxII")  # form, decimal places, bytes per item, columns, values per column
+_HEAD = struct.Struct("<BBHI")  # form, bytes per item, columns, values per column
 _FORM_INTEGERS = 1
 _FORM_DOUBLES = 2
-_MAX_DECIMALS = 6
+_SCALES = np.array([10.0**decimals for decimals in range(7)])
 _EXACT = 2.0**53  # beyond it a double no longer holds every integer
 _SAMPLE = 64
 
@@ -65,12 +65,12 @@ def encode(columns: Columns) -> bytes:
         columns = _held(columns, known)
     scaled = _as_integers(columns)
     if scaled is None:
-        head = _HEAD.pack(_FORM_DOUBLES, 0, 8, *columns.shape)
+        head = _HEAD.pack(_FORM_DOUBLES, 8, *columns.shape)
         return zlib.compress(head + _planes(np.ascontiguousarray(columns).view(np.int64), 8) + gaps, 6)
     decimals, integers = scaled
     steps = np.diff(integers, axis=1)
     width = next(width for width in (1, 2, 4, 8) if _fits(steps, width))
-    head = _HEAD.pack(_FORM_INTEGERS, decimals, width, *columns.shape)
+    head = _HEAD.pack(_FORM_INTEGERS, width, *columns.shape) + decimals
     firsts = _planes(integers[:, :1], 8)
     return zlib.compress(head + firsts + _planes(steps, width) + gaps, 6)
 
@@ -83,18 +83,20 @@ def decode(blob: bytes) -> Columns:
     """
     try:
         return _unpack(zlib.decompress(blob))
-    except (zlib.error, struct.error, TypeError, ValueError, MemoryError) as error:
+    except (zlib.error, struct.error, LookupError, TypeError, ValueError, MemoryError) as error:
         raise DamagedBlock(f"a packed block of history is damaged: {error}") from error
 
 
 def _unpack(data: bytes) -> Columns:
     columns: Columns
-    form, decimals, width, count, length = _HEAD.unpack_from(data)
+    form, width, count, length = _HEAD.unpack_from(data)
     at = _HEAD.size
     if form == _FORM_INTEGERS:
+        scales = _SCALES[np.frombuffer(data, np.uint8, count, at), np.newaxis]
+        at += count
         firsts, at = _unplanes(data, at, 8, (count, min(length, 1)))
         steps, at = _unplanes(data, at, width, (count, max(length - 1, 0)))
-        columns = np.cumsum(np.concatenate([firsts, steps], axis=1), axis=1) / 10.0**decimals
+        columns = np.cumsum(np.concatenate([firsts, steps], axis=1), axis=1) / scales
     elif form == _FORM_DOUBLES:
         bits, at = _unplanes(data, at, 8, (count, length))
         columns = bits.view(np.float64)
@@ -115,23 +117,28 @@ def _held(columns: Columns, known: npt.NDArray[np.bool_]) -> Columns:
     return np.nan_to_num(np.take_along_axis(columns, last, axis=1))
 
 
-def _as_integers(columns: Columns) -> tuple[int, Integers] | None:
-    """The decimals and the scaled integers that give back exactly these floats, if there are any."""
-    for decimals in range(_MAX_DECIMALS + 1):
-        scale = 10.0**decimals
-        if _scaled(columns[:, :_SAMPLE], scale) is not None:
-            integers = _scaled(columns, scale)
-            if integers is not None:
-                return decimals, integers
-    return None
+def _as_integers(columns: Columns) -> tuple[bytes, Integers] | None:
+    """The decimals of each column and the scaled integers that give back exactly these floats, if there are
+    any.
+    """
+    decimals = bytearray(len(columns))
+    integers = np.empty(columns.shape, np.int64)
+    for k, column in enumerate(columns):
+        for decimals[k], scale in enumerate(_SCALES):
+            if _scaled(column[:_SAMPLE], scale) is not None and (whole := _scaled(column, scale)) is not None:
+                integers[k] = whole
+                break
+        else:
+            return None
+    return bytes(decimals), integers
 
 
-def _scaled(columns: Columns, scale: float) -> Integers | None:
+def _scaled(column: Columns, scale: np.float64) -> Columns | None:
+    """The column times the scale, if dividing it again gives back the column."""
     with np.errstate(over="ignore"):
-        whole = np.rint(columns * scale)
-    if np.abs(whole).max(initial=0.0) >= _EXACT or (whole / scale != columns).any():
-        return None
-    return whole.astype(np.int64)
+        whole = np.rint(column * scale)
+    exact = np.abs(whole).max(initial=0.0) < _EXACT and (whole / scale == column).all()
+    return whole if exact else None
 
 
 def _fits(steps: Integers, width: int) -> bool:

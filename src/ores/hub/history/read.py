@@ -32,6 +32,9 @@ from ores.hub.history.rollup import (
 )
 from ores.hub.history.store import DAY_MS, HOUR_MS
 
+Rows = tuple[list[int], list[Column]]
+"""Times in ms, ascending, and columns of as many values."""
+
 Pieces = dict[str, list[Buckets]]
 """What was found so far of each series, in time order."""
 
@@ -71,15 +74,13 @@ def find_module(db: sqlite3.Connection | None, module_id: str, pending: list[Chu
     return Module(db, found[0], dict(series), pending)
 
 
-def read_rows(
-    module: Module, names: Sequence[str], start_ms: int, end_ms: int
-) -> tuple[list[int], list[Column]]:
+def read_rows(module: Module, names: Sequence[str], start_ms: int, end_ms: int) -> Rows:
     """Every tick of a module, as recorded.
 
     Returns:
         Times in ms, ascending, and a column per name: `None` where unknown or not recorded.
     """
-    parts: list[tuple[Sequence[int], list[Sequence[float | None]]]] = []
+    parts: list[Rows] = []
     if module.db is not None:
         parts.extend(_packed_rows(module, names, start_ms, end_ms))
         parts.append(_open_rows(module, names, start_ms, end_ms))
@@ -114,7 +115,8 @@ def read_buckets(
         start_ms = run_end
     if start_ms < end_ms:
         _add_open(module, pieces, _edges_within(edges_ms, start_ms, end_ms, level_s), level_s)
-    return [coarsen(_joined(found, counter=is_counter(name)), edges_ms) for name, found in pieces.items()]
+    edges = np.array(edges_ms)
+    return [coarsen(_joined(found, counter=is_counter(name)), edges) for name, found in pieces.items()]
 
 
 def summarise(
@@ -124,12 +126,12 @@ def summarise(
     edges_ms: Sequence[int],
 ) -> list[Buckets]:
     """Rows in buckets, each series by its kind; `columns` also has the counters' epochs."""
-    times = np.array(times_ms, dtype=np.float64)
+    times, edges = np.array(times_ms, dtype=np.float64), np.array(edges_ms)
     values = {name: pack.as_array(column) for name, column in columns.items()}
     return [
-        summarise_counter(times, values[name], values.get(epoch_name(name)), edges_ms)
+        summarise_counter(times, values[name], values.get(epoch_name(name)), edges)
         if is_counter(name)
-        else summarise_gauge(times, values[name], edges_ms)
+        else summarise_gauge(times, values[name], edges)
         for name in names
     ]
 
@@ -277,10 +279,8 @@ def _add_rows(module: Module, pieces: Pieces, edges_ms: list[int]) -> None:
             pieces[name].append(buckets)
 
 
-def _packed_rows(
-    module: Module, names: Sequence[str], start_ms: int, end_ms: int
-) -> list[tuple[Sequence[int], list[Sequence[float | None]]]]:
-    parts: list[tuple[Sequence[int], list[Sequence[float | None]]]] = []
+def _packed_rows(module: Module, names: Sequence[str], start_ms: int, end_ms: int) -> list[Rows]:
+    parts: list[Rows] = []
     days = module.execute(
         "SELECT day, times FROM sealed_day"
         " WHERE module = ? AND day BETWEEN ? AND ? AND times NOT NULL ORDER BY day",
@@ -289,7 +289,7 @@ def _packed_rows(
     for day, blob in days:
         times = pack.decode(blob)[0].astype(np.int64).tolist()
         i, j = bisect_left(times, start_ms), bisect_left(times, end_ms)
-        columns: list[Sequence[float | None]] = []
+        columns: list[Column] = []
         for name in names:
             found = module.execute(
                 "SELECT vals FROM packed WHERE series = ? AND day = ?", (module.series.get(name), day)
@@ -301,20 +301,20 @@ def _packed_rows(
     return parts
 
 
-def _open_rows(
-    module: Module, names: Sequence[str], start_ms: int, end_ms: int
-) -> tuple[Sequence[int], list[Sequence[float | None]]]:
+def _open_rows(module: Module, names: Sequence[str], start_ms: int, end_ms: int) -> Rows:
     wanted = ["t", *(f"c{module.series[name]}" if name in module.series else "NULL" for name in names)]
     query = f"SELECT {', '.join(wanted)} FROM m{module.n} WHERE t >= ? AND t < ? ORDER BY t"  # noqa: S608 - numbers
-    # One flat list, then every n-th: no row's tuple outlives the next, which is faster than keeping them.
-    flat = list(chain.from_iterable(module.execute(query, (start_ms, end_ms))))
-    width = len(wanted)
-    return flat[::width], [flat[k::width] for k in range(1, width)]
+    cursor = module.execute(query, (start_ms, end_ms))
+    times: list[int] = []
+    columns: list[Column] = [[] for _ in names]
+    # A hundred rows at a time stay in the processor's cache while they become columns.
+    while page := cursor.fetchmany(100):
+        for column, values in zip((times, *columns), zip(*page, strict=True), strict=True):
+            column.extend(values)
+    return times, columns
 
 
-def _pending_rows(
-    module: Module, names: Sequence[str], start_ms: int, end_ms: int
-) -> tuple[Sequence[int], list[Sequence[float | None]]]:
+def _pending_rows(module: Module, names: Sequence[str], start_ms: int, end_ms: int) -> Rows:
     latest: dict[int, list[float | None]] = {}
     for chunk in module.pending:
         at = {name: k + 1 for k, name in enumerate(chunk.names)}
@@ -329,17 +329,15 @@ def _pending_rows(
     return times, [[latest[t][k] for t in times] for k in range(len(names))]
 
 
-def _lay_over(
-    parts: list[tuple[Sequence[int], list[Sequence[float | None]]]], width: int
-) -> tuple[list[int], list[Column]]:
+def _lay_over(parts: list[Rows], width: int) -> Rows:
     """Put parts together; where two have the same moment, the later part wins."""
     if len(parts) == 1:
-        return list(parts[0][0]), [list(column) for column in parts[0][1]]
+        return parts[0]
     in_order = all(a[0][-1] < b[0][0] for a, b in pairwise(parts))
     if in_order:
         times = list(chain.from_iterable(part[0] for part in parts))
         return times, [list(chain.from_iterable(part[1][k] for part in parts)) for k in range(width)]
-    where: dict[int, tuple[list[Sequence[float | None]], int]] = {}
+    where: dict[int, tuple[list[Column], int]] = {}
     for part_times, columns in parts:
         where.update((t, (columns, i)) for i, t in enumerate(part_times))
     times = sorted(where)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from ores.hub.history.pack import Columns
 
 Values = npt.NDArray[np.float64]
+Edges = Sequence[int] | npt.NDArray[np.int64]
 
 MINUTE_S, QUARTER_S, HOUR_S, DAY_S = 60, 900, 3600, 86400
 LEVELS_S = (MINUTE_S, QUARTER_S, HOUR_S)
@@ -74,16 +75,14 @@ def level_for(edges_ms: Sequence[int]) -> int:
     return 0
 
 
-def summarise_gauge(times_ms: Values, values: Values, edges_ms: Sequence[int]) -> Buckets:
+def summarise_gauge(times_ms: Values, values: Values, edges_ms: Edges) -> Buckets:
     """Samples of a gauge, NaN where unknown, in buckets between neighbouring edges; others are ignored."""
     known = ~np.isnan(values)
     times_ms, values = times_ms[known], values[known]
     return coarsen(np.array([times_ms, np.ones(len(values)), values, values, values]), edges_ms)
 
 
-def summarise_counter(
-    times_ms: Values, values: Values, epochs: Values | None, edges_ms: Sequence[int]
-) -> Buckets:
+def summarise_counter(times_ms: Values, values: Values, epochs: Values | None, edges_ms: Edges) -> Buckets:
     """Samples of an energy counter in buckets between neighbouring edges.
 
     Args:
@@ -99,9 +98,9 @@ def summarise_counter(
     return coarsen(np.array([times_ms, nothing + 1, values, nothing, values, of, of]), edges_ms)
 
 
-def coarsen(fine: Buckets, edges_ms: Sequence[int]) -> Buckets:
+def coarsen(fine: Buckets, edges_ms: Edges) -> Buckets:
     """Put buckets together into the larger ones between neighbouring edges, each by its start."""
-    edges = np.asarray(edges_ms)
+    edges = np.asarray(edges_ms, dtype=np.float64)
     cuts = np.searchsorted(fine[START], edges)
     filled = cuts[:-1] < cuts[1:]
     first, last = cuts[:-1][filled], cuts[1:][filled] - 1
