@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 
@@ -48,4 +49,12 @@ def _parsed(name: str, text: str, kind: object) -> object:
             return msgspec.convert(candidate, kind)
         except msgspec.ValidationError as error:
             refused = refused or str(error)
-    raise ConfigError(name, found=text, allowed=refused)
+    words = _words_of(kind)
+    raise ConfigError(name, found=text, allowed=f"one of {', '.join(words)}" if words else refused)
+
+
+def _words_of(kind: object) -> list[str]:
+    """The words that a field takes, where it takes nothing else."""
+    if get_origin(kind) is Annotated:
+        return _words_of(get_args(kind)[0])
+    return [word for word in get_args(kind) if isinstance(word, str)] if get_origin(kind) is Literal else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from ores.hub.times import rfc3339
@@ -30,11 +31,14 @@ class Notices:
     def raise_(self, code: str, text: str, *, level: str = "warning", module: str = "") -> bool:
         """Say something; while it holds, the same code of the same module is not said again.
 
+        Its text follows the newest cause: a module may be unreachable for one reason after another.
+
         Returns:
             Whether it is new.
         """
         key = (code, module)
-        if key in self._active:
+        if (held := self._active.get(key)) is not None:
+            self._active[key] = msgspec.structs.replace(held, text=text[:TEXT_MAX])
             return False
         if len(self._active) >= ACTIVE_MAX:
             del self._active[next(iter(self._active))]
