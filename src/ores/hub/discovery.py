@@ -12,7 +12,7 @@ from ores.link.clock import Clock
 from ores.link.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ores.link.discovery import Browser, Found
+    from ores.link.discovery import Found
 
 AGAIN_S = 60.0
 
@@ -30,27 +30,32 @@ async def discover(
     """
     while True:
         try:
-            browser = await _browse(membership, interfaces)
+            await _watch(membership, notices, interfaces)
         except ConfigError as error:
             notices.raise_(
                 "discovery_unavailable",
                 f"modules cannot be found by themselves ({error.detail}); give their addresses instead",
             )
             await clock.sleep(AGAIN_S)
-            continue
+
+
+async def _watch(membership: Membership, notices: Notices, interfaces: tuple[str, ...] | None) -> None:
+    # zeroconf takes a tenth of a second to import: in a thread, so that the page is there first
+    await asyncio.to_thread(import_module, "ores.link.discovery")
+    from ores.link.discovery import browse, open_zeroconf  # noqa: PLC0415
+
+    def found(module: Found) -> None:
+        membership.take_found(module.id, join_address(module.addresses[0], module.port))
+
+    zeroconf = open_zeroconf(interfaces)
+    try:
+        browser = await browse(found, membership.take_lost, zeroconf=zeroconf)
         notices.clear("discovery_unavailable")
         try:
             await asyncio.Event().wait()
         finally:
             await browser.close()
-
-
-async def _browse(membership: Membership, interfaces: tuple[str, ...] | None) -> Browser:
-    # zeroconf takes a tenth of a second to import: in a thread, so that the page is there first
-    await asyncio.to_thread(import_module, "ores.link.discovery")
-    from ores.link.discovery import browse  # noqa: PLC0415
-
-    def found(module: Found) -> None:
-        membership.take_found(module.id, join_address(module.addresses[0], module.port))
-
-    return await browse(found, membership.take_lost, interfaces=interfaces)
+    finally:
+        # one that is closed while it starts would leave its sockets behind
+        await zeroconf.zeroconf.async_wait_for_start()
+        await zeroconf.async_close()
