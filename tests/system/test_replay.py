@@ -31,7 +31,7 @@ from ores.link import clock as clocks
 from ores.link import memory
 from ores.link.clock import Clock
 from ores.link.endpoint import Endpoint, Peer, Session
-from ores.sim.home import Home, in_memory, simulated_identity
+from ores.sim.home import Home, in_memory
 from ores.sim.ledger import GRACE_S
 from ores.sim.physics.config import Gateway, HouseConfig, PvArray
 from ores.sim.sources.replay import Replay
