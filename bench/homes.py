@@ -8,8 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import msgspec
-from bench.bench_control import ELEMENTS, element_state
 
+from bench.bench_control import ELEMENTS, element_state
 from ores.link.clock import Clock
 from ores.link.desk import PairingDesk
 from ores.link.endpoint import Endpoint, Peer, Reply, Stream
@@ -21,6 +21,8 @@ from ores.model import AcMeasure, DcMeasure, Element, ElementState, SetpointStat
 from ores.module import About, Effective, Module
 
 EIGHT = ("meter", "battery", "hybrid", "panel", "evse", "heat", "micro", "plug")
+FIFTY_ONE_STORAGE = ("meter", "battery", "panel", "evse", "heat", *("micro",) * 25, *("plug",) * 20)
+"""Every panel on the roof has its own inverter, and many things their plug."""
 FIFTY = (
     *("meter", "panel"),
     *("micro",) * 20,
@@ -31,7 +33,6 @@ FIFTY = (
     *("plug",) * 4,
 )
 """As in bench_control: twelve storages share each change of the load."""
-FIFTY_ONE_STORAGE = ("meter", "battery", "panel", "evse", "heat", *("micro",) * 25, *("plug",) * 20)
 
 
 STORAGE_W = 500.0
