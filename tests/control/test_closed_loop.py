@@ -113,7 +113,7 @@ def test_an_export_limit_is_used_to_its_guard() -> None:
     home = Toy(lambda t: 500.0, wants(export_max_w=3000.0), batteries=[ToyBattery(soc_pct=100.0)], sun=sun)
     home.run(60)
     assert min(home.grid[5:]) >= -3000.0
-    assert home.grid[-1] == pytest.approx(-2910.0, abs=35.0)
+    assert home.grid[-1] <= -2940.0
 
 
 def test_the_car_charges_from_surplus_in_whole_amperes() -> None:

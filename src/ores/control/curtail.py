@@ -11,10 +11,18 @@ from math import inf
 from msgspec import UNSET
 
 from ores.control.bounds import NONE, Asked, limit_of, strictest
+from ores.control.deal import Need, need_of, shares
 from ores.control.dispatch import guard_w, on_steps
 from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled
+from ores.control.memory import Sent
 from ores.control.offers import CONNECTION, POLICY, Bound
 from ores.control.words import kilo
+
+# Batteries keep the whole guard, the sun this part of it: so it is free as long as batteries can take it.
+SUN_GUARD_PART = 0.5
+# A limit on the sun stays while it is no further, in parts of the guard, above or below what is wanted.
+KEPT_ABOVE_PART = 0.25
+KEPT_BELOW_PART = 0.6
 
 
 def hold_export(house: House, asked: Asked) -> None:
@@ -52,7 +60,8 @@ def _hold_modules(house: House, asked: Asked) -> None:
         bound = strictest(asked.bounds.get(module_id, NONE).produce) if len(units) > 1 else None
         if bound is None:
             continue
-        for unit, allowed_w in zip(units, _shares(units, bound.value), strict=True):
+        needs = [need_of(house, unit) for unit in units]
+        for unit, allowed_w in zip(units, shares(units, needs, bound.value), strict=True):
             if allowed_w < unit.allowed_w:
                 _narrow(unit, allowed_w, bound)
 
@@ -99,20 +108,35 @@ def _limit_idle_battery(unit: BatteryUnit, room_w: float) -> None:
 
 
 def _hold_producers(house: House, bound: Bound, grid_w: float) -> None:
-    now_w = _allowed_w(house, bound, grid_w)
+    if not house.producers:
+        return
+    needs = [need_of(house, unit) for unit in house.producers]
+    now_w = _allowed_w(house, bound, grid_w, needs)
     # A reading that runs ahead of the other looks like room: more is given when two cycles agree.
     before_w = house.memory.fixed.get("allowed", 0.0)
     house.draft.fixed["allowed"] = now_w
     allowed_w = min(now_w, max(before_w, sum(_in_force_w(unit) for unit in house.producers)))
-    slack_w = guard_w(bound.value) / 2.0 / max(1, len(house.producers))
-    for unit, share_w in zip(house.producers, _shares(house.producers, allowed_w), strict=True):
+    slack_w = guard_w(bound.value) / len(house.producers)
+    given = shares(house.producers, needs, allowed_w)
+    for unit, need, share_w in zip(house.producers, needs, given, strict=True):
         if share_w < unit.allowed_w:
             unit.allowed_w = min(unit.allowed_w, _kept(house, unit, share_w, slack_w))
             house.draft.fixed[unit.key] = unit.allowed_w
             _explain(unit, bound)
+        _expect(house, unit, need)
 
 
-def _allowed_w(house: House, bound: Bound, grid_w: float) -> float:
+def _expect(house: House, unit: ProducerUnit, need: Need) -> None:
+    """Remember what it now gives and what it will: the meter may see either."""
+    if unit.power_w is None:
+        return
+    house.draft.readings[unit.key] = unit.power_w
+    expected_w = need.drawn_w - min(unit.allowed_w, need.sun_w + need.store_w)
+    if unit.last is None or abs(unit.last.power_w - expected_w) > 5.0 + 0.02 * abs(expected_w):
+        house.draft.sent[unit.key] = (Sent(house.now_s, expected_w),)
+
+
+def _allowed_w(house: House, bound: Bound, grid_w: float, needs: list[Need]) -> float:
     """What all producers together may give: what is taken, and what may be exported, less the guard."""
     outputs = {unit.key for unit in house.producers}
     takers: list[Unit] = [
@@ -123,9 +147,18 @@ def _allowed_w(house: House, bound: Bound, grid_w: float) -> float:
     before = house.memory.fixed.get("export")
     plain_w, settled_w = settled(grid_w, units, before)
     house.draft.fixed["export"] = settled_w
+    beyond_w = bound.value - SUN_GUARD_PART * guard_w(bound.value)
     # Without memory nobody knows what is on its way: for one cycle nothing counts as taken.
-    taken_w = sum(_taken_w(unit, sure=before is not None) for unit in takers)
-    return max(0.0, max(plain_w, settled_w) + taken_w + bound.value - guard_w(bound.value))
+    sure_w = plain_w + sum(_taken_w(unit, sure=False) for unit in takers) - _stir_w(house)
+    if before is not None:
+        known_w = settled_w + sum(_taken_w(unit, sure=True) for unit in takers)
+        sure_w = max(sure_w, known_w + sum(need.drawn_w for need in needs))
+    return max(0.0, sure_w + beyond_w)
+
+
+def _stir_w(house: House) -> float:
+    """By how much readings of different instants may differ, where nothing is remembered of them."""
+    return 50.0 + 0.1 * sum(abs(unit.power_w or 0.0) for unit in house.producers)
 
 
 def _taken_w(unit: Unit, *, sure: bool) -> float:
@@ -142,23 +175,6 @@ def _taken_w(unit: Unit, *, sure: bool) -> float:
     return power_w if unit.command_w is None else min(power_w, max(0.0, unit.command_w))
 
 
-def _shares(units: list[ProducerUnit], allowed_w: float) -> list[float]:
-    """Share what may be given: to each what its source has, and the spare, pro rata."""
-    if not units:
-        return []
-    needs = [
-        min(u.place.produce_max_w, 1e6 if u.available_w is None or u.producer.stores else u.available_w)
-        for u in units
-    ]
-    total_w = sum(needs)
-    if total_w > allowed_w:
-        return [float(int(allowed_w * need / total_w)) for need in needs]
-    peaks = [min(unit.place.produce_max_w, 1e6) for unit in units]
-    peak_w = sum(peaks) or 1.0
-    spare_w = allowed_w - total_w
-    return [float(int(need + spare_w * peak / peak_w)) for need, peak in zip(needs, peaks, strict=True)]
-
-
 def _in_force_w(unit: ProducerUnit) -> float:
     """The limit that the producer reports, else the most that it now gives."""
     limit = unit.state.limit if unit.state is not None else UNSET
@@ -167,16 +183,17 @@ def _in_force_w(unit: ProducerUnit) -> float:
     return limit.produce_max_w
 
 
-def _kept(house: House, unit: ProducerUnit, wanted_w: float, slack_w: float) -> float:
-    """The limit stays while it holds nothing back, or while what is wanted lies within half a guard of it.
+def _kept(house: House, unit: ProducerUnit, wanted_w: float, guard_part_w: float) -> float:
+    """The limit stays while it holds nothing back, or while what is wanted lies within a part of the guard.
 
     Load is never still; without this each second would bring a new limit. Without memory it is the narrowest
     that any memory could have kept.
     """
     told_w = house.memory.fixed.get(unit.key)
+    below_w, above_w = KEPT_BELOW_PART * guard_part_w, KEPT_ABOVE_PART * guard_part_w
     if told_w is None:
-        wanted_w = max(0.0, wanted_w - slack_w)
-    elif abs(told_w - wanted_w) <= slack_w:
+        wanted_w = max(0.0, wanted_w - below_w)
+    elif -below_w <= told_w - wanted_w <= above_w:
         return told_w
     held_w = _in_force_w(unit)
     peak_w = min(unit.place.produce_max_w, 1e6)

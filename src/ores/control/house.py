@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 
 from msgspec import UNSET
@@ -12,6 +13,11 @@ from ores.control.snapshot import Snapshot, at_ac, power_w
 from ores.control.topology import Battery, Charger, Heat, Place, Producer, Topology
 from ores.model import ElementState, Preferences
 
+# After this at the latest a producer has done what it is told, and a lifted limit holds nothing back.
+OBEYS_S = 5.0
+LIFTED_S = 8.0
+# Of direct current that does not pass yet; an error here is gone as soon as it passes.
+EFFICIENCY = 0.96
 # A battery whose reading is this near its set-point follows it.
 FOLLOWS_W = 60.0
 FOLLOWS_PART = 0.05
@@ -106,19 +112,22 @@ class ChargerUnit(Unit):
 
 
 class ProducerUnit(Unit):
-    """A producer during one cycle.
+    """A producer during one cycle. Its readings and the meter's are not of one instant: while it moves at our
+    word, the meter may have seen any of what lies between.
 
     Attributes:
         available_w: What the source could give (>= 0), None is unknown.
         allowed_w: The limit on producing that it is told (>= 0).
+        curtailed_w: What the limit in force holds back (>= 0).
     """
 
-    __slots__ = ("allowed_w", "available_w", "producer")
+    __slots__ = ("allowed_w", "available_w", "curtailed_w", "producer")
 
     def __init__(self, producer: Producer, state: ElementState | None) -> None:
         super().__init__(producer.place, state)
         self.producer = producer
         self.available_w: float | None = None
+        self.curtailed_w = 0.0
         self.allowed_w = producer.place.produce_max_w
 
 
@@ -136,12 +145,24 @@ class HeatUnit(Unit):
 class Draft:
     """The memory that the next cycle gets, while it is written."""
 
-    __slots__ = ("above", "chargers", "fixed", "heats", "over_since_s", "rest_w", "sent", "shed", "told")
+    __slots__ = (
+        "above",
+        "chargers",
+        "fixed",
+        "heats",
+        "over_since_s",
+        "readings",
+        "rest_w",
+        "sent",
+        "shed",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.sent: dict[str, tuple[Sent, ...]] = {}
         self.rest_w: float | None = None
         self.fixed: dict[str, float] = {}
+        self.readings: dict[str, float] = {}
         self.chargers: dict[str, ChargerMemory] = {}
         self.heats: dict[str, HeatMemory] = {}
         self.shed: dict[str, Shed] = {}
@@ -155,6 +176,7 @@ class Draft:
             sent=self.sent,
             rest_w=self.rest_w,
             fixed=self.fixed,
+            readings=self.readings,
             chargers=self.chargers,
             heats=self.heats,
             shed=self.shed,
@@ -174,6 +196,7 @@ class House:
         unknown: Why `grid_w` is unknown, in words; "" where it is known.
         rest_w: What the house draws without its batteries (the sun counted as negative); None is unknown.
         curtailed_w: What the producers could give beyond what they give now (>= 0).
+        held_back: The producers that a limit of ours holds back, or did a moment ago.
         island: Whether a tie has separated the house from the grid.
     """
 
@@ -190,6 +213,7 @@ class House:
         self.unknown = ""
         self.rest_w: float | None = None
         self.curtailed_w = 0.0
+        self.held_back: list[ProducerUnit] = []
         self.island = False
         self.island_buses: frozenset[str] = frozenset()
         self.batteries: list[BatteryUnit] = []
@@ -231,7 +255,12 @@ def read(snapshot: Snapshot, memory: Memory, now_s: float, *, watched: bool) -> 
     return house
 
 
-def settled(measured: float, units: list[tuple[Unit, float]], before: float | None) -> tuple[float, float]:
+def settled(
+    measured: float,
+    units: list[tuple[Unit, float]],
+    before: float | None,
+    moving: Iterable[Unit] = (),
+) -> tuple[float, float]:
     """What is not steered: a measurement less what the steered units draw of it.
 
     A unit that was told to change may not have done so yet, or the meter may not have seen it. What such a
@@ -242,6 +271,7 @@ def settled(measured: float, units: list[tuple[Unit, float]], before: float | No
         measured: Reading of the whole, in W or A.
         units: The steered units and what each W of them adds to the reading.
         before: The value of the cycle before, None where it is not known.
+        moving: Units that stay in the value, but whose readings may be of another instant.
 
     Returns:
         The plain difference of the readings, and the settled value.
@@ -251,6 +281,10 @@ def settled(measured: float, units: list[tuple[Unit, float]], before: float | No
         plain -= (unit.power_w or 0.0) * per_w
         low -= unit.seen_high_w * per_w
         high -= unit.seen_low_w * per_w
+    for unit in moving:
+        now_w = unit.power_w or 0.0
+        low -= unit.seen_high_w - now_w
+        high -= unit.seen_low_w - now_w
     if before is None or high - low < 1e-9:
         return plain, plain
     return plain, min(max(before, low), high)
@@ -264,7 +298,8 @@ def _rest_w(house: House, grid_w: float) -> float:
     """
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in house.batteries]
     misread_w = sum(_misread_w(house, unit) for unit in house.batteries)
-    _, free_w = settled(grid_w - house.curtailed_w + misread_w, units, house.memory.rest_w)
+    measured_w = grid_w - house.curtailed_w + misread_w
+    _, free_w = settled(measured_w, units, house.memory.rest_w, house.held_back)
     house.draft.rest_w = free_w
     return free_w + house.curtailed_w
 
@@ -401,28 +436,60 @@ def _producer(house: House, producer: Producer) -> ProducerUnit:
     unit = ProducerUnit(producer, house.state(producer.place))
     unit.high_w = 0.0
     unit.available_w = available_w(house, producer.place.module_id, producer.sources)
-    house.curtailed_w += _curtailed_w(house, unit)
+    _may_have_moved(house, unit)
+    unit.curtailed_w = _curtailed_w(house, unit)
+    house.curtailed_w += unit.curtailed_w
     return unit
 
 
+def _may_have_moved(house: House, unit: ProducerUnit) -> None:
+    before_w = house.memory.readings.get(unit.key)
+    if before_w is None or unit.power_w is None:
+        return
+    seen_w = [unit.power_w, before_w]
+    sent = house.memory.sent.get(unit.key)
+    if sent:
+        unit.last = sent[-1]
+        house.draft.sent[unit.key] = sent[-1:]
+        if house.now_s - sent[-1].at_s <= OBEYS_S + house.topology.meter_period_s:
+            seen_w.append(sent[-1].power_w)
+    unit.seen_low_w, unit.seen_high_w = min(seen_w), max(seen_w)
+
+
 def _curtailed_w(house: House, unit: ProducerUnit) -> float:
-    """What the limit in force keeps back. Where the source does not say, a step probes it."""
+    """What the limit in force keeps back, at AC. Where the source does not say, a step probes it."""
     state = unit.state
     limit = state.limit if state is not None else UNSET
     if limit is UNSET or limit.produce_max_w is UNSET or limit.produce_max_w >= unit.place.produce_max_w:
         return 0.0
-    given_w = _given_w(house, unit)
-    if given_w is None:
+    given = given_w(house, unit)
+    if given is None:
         return 0.0
-    output_w = max(0.0, -(unit.power_w or 0.0))
-    if output_w < 0.9 * limit.produce_max_w - 20.0:
-        return 0.0  # the limit does not bind
-    if unit.available_w is not None:
-        return max(0.0, min(unit.available_w - given_w, unit.place.produce_max_w - output_w))
-    return 0.05 * min(unit.place.produce_max_w, 1e4)
+    output_w = -(unit.power_w or 0.0)
+    if unit.available_w is None:
+        if output_w < 0.9 * limit.produce_max_w - 20.0:
+            return 0.0  # the limit does not bind
+        house.held_back.append(unit)
+        return 0.05 * min(unit.place.produce_max_w, 1e4)
+    missing_w = max(0.0, unit.available_w - given) * (EFFICIENCY if unit.producer.stores else 1.0)
+    missing_w = min(missing_w, unit.place.produce_max_w - output_w)
+    if not _holds_back(house, unit, limit.produce_max_w, output_w + missing_w):
+        return 0.0
+    house.held_back.append(unit)
+    return missing_w
 
 
-def _given_w(house: House, unit: ProducerUnit) -> float | None:
+def _holds_back(house: House, unit: ProducerUnit, limit_w: float, possible_w: float) -> bool:
+    """Whether the limit is below what would be given, or was a moment ago: it takes time to give more."""
+    key = f"{unit.key} held"
+    since_s = house.now_s if limit_w < 0.98 * possible_w - 5.0 else house.memory.fixed.get(key)
+    if since_s is None or house.now_s - since_s > LIFTED_S:
+        return False
+    house.draft.fixed[key] = since_s
+    return True
+
+
+def given_w(house: House, unit: ProducerUnit) -> float | None:
     """What the source gives now (>= 0): at the DC side where a battery takes its part there."""
     if not unit.producer.stores:
         return None if unit.power_w is None else max(0.0, -unit.power_w)

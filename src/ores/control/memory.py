@@ -52,6 +52,7 @@ class Memory(Struct, frozen=True, kw_only=True):
         sent: Commands that may still be on their way, oldest first, by `module/element`.
         rest_w: What the house would have drawn at the last cycle without its batteries and with all its sun.
         fixed: What was not steered at each limit, in the limit's own unit, at the last cycle.
+        readings: Of the producers under an export limit, at the last cycle.
         over_since_s: Since when a limit is exceeded that only opening circuits can hold, by limit.
         above: Batteries that have been above their reserve since they last reached it.
         time_s: Of the last cycle.
@@ -60,6 +61,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     sent: dict[str, tuple[Sent, ...]] = field(default_factory=dict)
     rest_w: float | None = None
     fixed: dict[str, float] = field(default_factory=dict)
+    readings: dict[str, float] = field(default_factory=dict)
     chargers: dict[str, ChargerMemory] = field(default_factory=dict)
     heats: dict[str, HeatMemory] = field(default_factory=dict)
     shed: dict[str, Shed] = field(default_factory=dict)

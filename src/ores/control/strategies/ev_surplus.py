@@ -53,7 +53,8 @@ def surplus_w(house: House) -> float | None:
     if house.grid_w is None:
         return None
     units: list[tuple[Unit, float]] = [(unit, 1.0) for unit in (*house.batteries, *house.chargers)]
-    plain_w, settled_w = settled(house.grid_w - house.curtailed_w, units, house.memory.fixed.get("surplus"))
+    before_w = house.memory.fixed.get("surplus")
+    plain_w, settled_w = settled(house.grid_w - house.curtailed_w, units, before_w, house.held_back)
     house.draft.fixed["surplus"] = settled_w
     target_w = 0.0 if house.preferences.grid_target_w is UNSET else house.preferences.grid_target_w
     needed_w = sum(
