@@ -110,12 +110,7 @@ def writing(folder: Path) -> dict[str, object]:
             db.execute("COMMIT")
 
     batches = beside(lambda: ours(1000), lambda: floor(1000))
-    history.flush()
-    begun = time.perf_counter()
-    for k, row in enumerate(rows):
-        history.record("m", START_S + DAY_S * 9 + k, WIDE, row)
-    record_us = (time.perf_counter() - begun) / len(rows) * 1e6
-    history.flush()
+    record_us = _record_us(history, rows)
     del rows[2000:]
     singles = beside(lambda: ours(1), lambda: floor(1))
     history.close()
@@ -260,6 +255,16 @@ def _packed_bytes(path: Path, *, rolls: bool = False) -> int:
             size += used
     db.close()
     return size
+
+
+def _record_us(history: History, rows: list[Row]) -> float:
+    """What a row costs the control loop, before any commit."""
+    begun = time.perf_counter()
+    for k, row in enumerate(rows):
+        history.record("recorded", START_S + k, WIDE, row)
+    record_us = (time.perf_counter() - begun) / len(rows) * 1e6
+    assert history.flush()
+    return record_us
 
 
 def _fifty_modules(folder: Path) -> dict[str, float]:

@@ -17,6 +17,7 @@ _JOURNALED_COMMITS = 60
 _JOURNALED_AT_ONCE = 5_000  # values in one commit
 _JOURNALED_VALUES = 100_000
 _LATEST_S = 253402300800.0  # the year 10000
+_NOTHING = Pending()
 
 
 class Buffer:
@@ -34,7 +35,7 @@ class Buffer:
         self._on_full = on_full
         self._lock = threading.Lock()
         self._pending = Pending()
-        self._in_flight = Pending()
+        self._in_flight = _NOTHING
         self._journaled = Pending()
         self._commits = 0  # since the tables were last written
         self._layouts: dict[str, tuple[str, ...]] = {}
@@ -156,9 +157,10 @@ class Buffer:
     def settle(self, *, written: bool, into_tables: bool) -> None:
         """Forget what was taken, now that the file has it, or keep it for the next try."""
         with self._lock:
-            batch, self._in_flight = self._in_flight, Pending()
+            batch, self._in_flight = self._in_flight, _NOTHING
             if written and into_tables:
-                self._journaled = Pending()
+                if self._journaled:
+                    self._journaled = Pending()
                 self._commits = 0
                 return
             self._journaled.extend(batch)

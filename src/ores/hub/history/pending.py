@@ -38,6 +38,8 @@ class Chunk(msgspec.Struct):
 class Pending:
     """Chunks per module in order of recording, and events. Not thread-safe: the owner locks."""
 
+    __slots__ = ("chunks", "events", "values")
+
     def __init__(self) -> None:
         self.chunks: dict[str, list[Chunk]] = {}
         self.events: list[Event] = []

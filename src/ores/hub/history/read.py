@@ -309,8 +309,10 @@ def _open_rows(module: Module, names: Sequence[str], start_ms: int, end_ms: int)
     columns: list[Column] = [[] for _ in names]
     # A hundred rows at a time stay in the processor's cache while they become columns.
     while page := cursor.fetchmany(100):
-        for column, values in zip((times, *columns), zip(*page, strict=True), strict=True):
-            column.extend(values)
+        moments, *parts = zip(*page, strict=True)
+        times.extend(moments)
+        for column, part in zip(columns, parts, strict=True):
+            column.extend(part)
     return times, columns
 
 

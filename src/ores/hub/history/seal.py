@@ -80,7 +80,7 @@ def _seal_day(store: Store, module: Module, day: int) -> Iterator[None]:
         # Rows so late that retention has taken the day: there is nothing left to lay them over.
         yield from _clear_open_rows(store, module, day)
         return
-    store.written_days.discard((module.n, day))
+    store.watch(module.n, day)
     times: list[int] = []
     done: list[tuple[int, bytes, list[tuple[int, bytes]]]] = []
     for name in sorted(module.series):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,7 @@ class _Batch(msgspec.Struct, array_like=True):
     events: list[Event]
 
 
+_time = itemgetter(0)
 _batches = msgspec.msgpack.Decoder(_Batch)
 
 
@@ -68,11 +70,15 @@ class Store:
         self.written_days: set[tuple[int, int]] = set()
         self.refused_series: set[tuple[str, str]] = set()
         self._journal_used = True  # as far as is known
-        self._rolled_until_ms: dict[int, int] = {}
-        self._inserts: dict[tuple[int, tuple[str, ...]], str] = {}
+        self._closed_until_ms: dict[
+            int, int
+        ] = {}  # rows before it change what was rolled up or is being sealed
+        self._inserts: dict[str, tuple[tuple[str, ...], int, str]] = {}  # the last layout of each module
         self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
         self._durable = False
         try:
+            last = self.db.execute("SELECT module, max(hour) FROM rolled_hour GROUP BY module")
+            self._closed_until_ms.update((module, (hour + 1) * HOUR_MS) for module, hour in last)
             self._replay()
         except BaseException:
             self.db.close()
@@ -120,9 +126,8 @@ class Store:
         self._set_durable(durable=durable)
         with self.transaction():
             for module_id, chunks in pending.chunks.items():
-                module = self._module(module_id)
                 for chunk in chunks:
-                    self._write_chunk(module, module_id, chunk)
+                    self._write_chunk(module_id, chunk)
             if pending.events:
                 self.db.executemany(
                     "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?)",
@@ -144,7 +149,15 @@ class Store:
     def mark_rolled(self, module: int, hour: int) -> None:
         """Note, inside a transaction, that the roll-up of this hour is in the file."""
         self.db.execute("INSERT OR REPLACE INTO rolled_hour VALUES (?, ?)", (module, hour))
-        self._rolled_until_ms[module] = max(self._rolled_until_ms.get(module, 0), (hour + 1) * HOUR_MS)
+        self._closed(module, (hour + 1) * HOUR_MS)
+
+    def watch(self, module: int, day: int) -> None:
+        """Note rows of this day that come from now on in `written_days`."""
+        self.written_days.discard((module, day))
+        self._closed(module, (day + 1) * DAY_MS)
+
+    def _closed(self, module: int, until_ms: int) -> None:
+        self._closed_until_ms[module] = max(self._closed_until_ms.get(module, 0), until_ms)
 
     def _replay(self) -> None:
         """Put what an earlier process left in the journal into the tables."""
@@ -192,19 +205,21 @@ class Store:
         self.catalogue.series[module] = {}
         return module
 
-    def _write_chunk(self, module: int, module_id: str, chunk: Chunk) -> None:
-        insert = self._inserts.get((module, chunk.names))
+    def _write_chunk(self, module_id: str, chunk: Chunk) -> None:
         rows: Sequence[Sequence[float | None]] = chunk.rows
-        if insert is None:
+        names, module, insert = self._inserts.get(module_id, ((), 0, ""))
+        if names is not chunk.names:
+            module = self._module(module_id)
             kept = self._columns(module, module_id, chunk.names)
             insert = self._insert(module, [column for column in kept if column is not None])
             if None in kept:
                 at = [0, *(k + 1 for k, column in enumerate(kept) if column is not None)]
                 rows = [[row[k] for k in at] for row in chunk.rows]
             else:
-                self._inserts[module, chunk.names] = insert
+                self._inserts[module_id] = chunk.names, module, insert
         self.db.executemany(insert, rows)
-        self._note_times(module, chunk)
+        if min(map(_time, chunk.rows)) < self._closed_until_ms.get(module, 0):
+            self._note_late(module, chunk)
 
     def _insert(self, module: int, columns: Sequence[int]) -> str:
         names = ", ".join(["t", *(f"c{column}" for column in columns)])
@@ -227,20 +242,10 @@ class Store:
             columns.append(known.get(name))
         return columns
 
-    def _note_times(self, module: int, chunk: Chunk) -> None:
-        """Remember which days were touched, and forget the roll-up of an hour that a late row changes."""
-        times = [row[0] for row in chunk.rows]
-        first, last = min(times), max(times)
-        self.written_days.update(((module, first // DAY_MS), (module, last // DAY_MS)))
-        if module not in self._rolled_until_ms:
-            last = self.db.execute(
-                "SELECT max(hour) FROM rolled_hour WHERE module = ?", (module,)
-            ).fetchone()[0]
-            self._rolled_until_ms[module] = 0 if last is None else (last + 1) * HOUR_MS
-        until_ms = self._rolled_until_ms[module]
-        if first < until_ms:
-            late = {t // HOUR_MS for t in times if t < until_ms}
-            self.written_days.update((module, hour // 24) for hour in late)
-            self.db.executemany(
-                "DELETE FROM rolled_hour WHERE module = ? AND hour = ?", [(module, hour) for hour in late]
-            )
+    def _note_late(self, module: int, chunk: Chunk) -> None:
+        """Remember which days late rows touched, and forget the roll-ups of the hours that they change."""
+        hours = {t // HOUR_MS for t in map(_time, chunk.rows) if t < self._closed_until_ms[module]}
+        self.written_days.update((module, hour // 24) for hour in hours)
+        self.db.executemany(
+            "DELETE FROM rolled_hour WHERE module = ? AND hour = ?", [(module, hour) for hour in hours]
+        )
