@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -34,9 +35,38 @@ def measure(name: str) -> dict[str, object]:
     return figures
 
 
+def flat(figures: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """All figures on one level, named by their way: `8_modules.reaction_p50_us`."""
+    found: dict[str, object] = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+def goals(figures: Mapping[str, object]) -> dict[str, str]:
+    """What was aimed at and whether it holds, by place; from `goal`, `holds` and `ratio`."""
+    found: dict[str, str] = {}
+    for name, aim in figures.items():
+        place, _, last = name.rpartition(".")
+        if last == "goal":
+            prefix = f"{place}." if place else ""
+            word = "holds" if figures.get(f"{prefix}holds") else "MISSED"
+            ratio = figures.get(f"{prefix}ratio", "-")
+            found[place or "all"] = f"{word}  (ratio to the floor {ratio}; goal {aim})"
+    return found
+
+
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    return {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
+    return {
+        "python": platform.python_version(),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "load_average_1_min_before": round(os.getloadavg()[0], 2),  # others at work make every time longer
+    }
 
 
 def main() -> int:
@@ -60,15 +90,18 @@ def main() -> int:
     for name in arguments.names or names():
         print(f"{name} …", flush=True)
         try:
-            figures = measure(name)
+            where = machine()
+            figures = flat(measure(name))
         except subprocess.CalledProcessError as error:
             print(f"  failed (exit {error.returncode})", file=sys.stderr)
             failed += 1
             continue
-        result = {"machine": machine(), "figures": figures}
+        result = {"machine": where, "goals": goals(figures), "figures": figures}
         (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
         for figure, value in figures.items():
             print(f"  {figure}: {value}")
+        for place, word in goals(figures).items():
+            print(f"  => {place}: {word}", flush=True)
     return 1 if failed else 0
 
 
