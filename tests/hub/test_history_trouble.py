@@ -135,6 +135,39 @@ def test_what_only_the_journal_had_is_in_the_tables_after_a_restart(tmp_path: Pa
     history.close()
 
 
+def test_a_lone_module_needs_no_journal(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    history = History(path)
+    for k in range(5):
+        history.record("m", START_S + k, (POWER,), (float(k),))
+        assert history.flush()
+        assert count_rows_of_first_module(path) == k + 1
+    history._close_store()  # as if killed
+    after = History(path)
+    assert after.hash() == history.hash()
+    after.close()
+    history.close()
+
+
+def test_a_row_that_comes_while_its_day_is_packed_is_kept(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.db")
+    for k in range(48):
+        history.record("m", START_S + k * 3600, (POWER, "b.power_w", "c.power_w"), (1.0, 1.0, 1.0))
+    assert history.flush()
+    late, more = 0, True
+    while more:
+        more = history.maintain(START_S + 5 * 86400)
+        if late < 6:
+            late += 1
+            history.record("m", START_S + late, (POWER,), (9.0,))
+            assert history.flush()
+    while history.maintain(START_S + 6 * 86400):
+        pass
+    kept = history.rows("m", [POWER], START_S, START_S + 3600).columns[POWER]
+    assert kept == [1.0] + [9.0] * 6
+    history.close()
+
+
 def test_an_event_committed_before_the_disk_was_full_is_there_once(tmp_path: Path) -> None:
     history = History(tmp_path / "history.db")
     history.record_event(START_S, "decision", "m", "first")

@@ -84,6 +84,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
             "PRAGMA secure_delete=OFF"
         )  # overwriting freed pages would double the writes of sealing a day
         db.execute("PRAGMA journal_size_limit=16777216")
+        # As many pages as that: a page that changes each minute goes to the card once in some minutes.
+        db.execute("PRAGMA wal_autocheckpoint=4096")
         if db.execute("PRAGMA user_version").fetchone()[0] == 0:
             _create(db)
         _check_whole(db, path)
