@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from bench.__main__ import flat, goals, names
 from bench.figures import at_least, at_most, percentile
 
