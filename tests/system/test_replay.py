@@ -121,12 +121,19 @@ def test_export_and_import_limits_hold_while_they_bind() -> None:
     limited(2.3, replayed(start_hour=36.8, prefer=wants), 100.0, "export", "import")
 
 
+def test_the_main_fuse_holds_on_every_conductor_while_it_binds() -> None:
+    # At night the batteries would charge with 8 kW; 6 A on each of three conductors are 4.1 kW.
+    wants = ("main_fuse_a=6", "grid_target_w=8000", "reserve_pct=0", "ev_mode=off")
+    limited(1.1, replayed(start_hour=25.0, prefer=wants), 10.0, "fuse_l1", "fuse_l2", "fuse_l3")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("circuit", "line"),
     [
         ("bathroom", 1),
-        pytest.param("washer", 0, marks=pytest.mark.long),
-        pytest.param("garage", 2, marks=pytest.mark.long),
+        ("washer", 0),
+        ("garage", 2),
     ],
 )
 def test_the_main_fuse_holds_on_the_fullest_conductor_while_the_car_would_take_more(
@@ -195,10 +202,8 @@ def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None
     in_one_process(generated(start_hour=1.0, prefer=wants), story)
 
 
-@pytest.mark.xfail(
-    reason="each conductor has room, the decision says 1.0 kW, the lease says 0 W", strict=True
-)
-def test_batteries_that_charge_from_the_grid_use_what_the_fuse_leaves() -> None:
+@pytest.mark.xfail(reason="a charger that is then paused keeps the room that it was given", strict=True)
+def test_the_batteries_use_what_a_car_leaves_of_the_fuse() -> None:
     wants = ("main_fuse_a=6", "grid_target_w=8000", "reserve_pct=0")
 
     async def story(clock: Clock, demo) -> None:
