@@ -262,9 +262,9 @@ def panel_state(a_w: float, b_w: float, *, b_closed: bool = True, evse_w: float 
     return state(elements)
 
 
-def hybrid(*, at_inverter: bool = False) -> Description:
+def hybrid(*, at_inverter: bool = False, response_s: float = 1.0) -> Description:
     """A hybrid with its set-point at the battery, or at the inverter."""
-    point = {"setpoint": {"consume_max_w": 4000.0, "produce_max_w": 4000.0, "response_s": 1.0}}
+    point = {"setpoint": {"consume_max_w": 4000.0, "produce_max_w": 4000.0, "response_s": response_s}}
     inverter = {
         "ac_measure": {},
         "rating": {"consume_max_w": 5000.0, "produce_max_w": 8000.0},
