@@ -184,6 +184,17 @@ def test_a_new_epoch_is_a_reset_even_if_the_counter_stands_higher(
     assert sum(delta for delta in series.delta if delta is not None) == 15.0
 
 
+def test_an_epoch_that_was_not_told_before_is_no_reset(history: History) -> None:
+    for k in range(4):
+        history.record("m", START_S + k * 900, (ENERGY,), (100.0 + k,))
+    tidy(history, START_S + 3700)
+    for k in range(4, 8):
+        history.record("m", START_S + k * 900, (ENERGY, EPOCH), (100.0 + k, 1.0))
+    tidy(history, START_S + 7400)
+    [series] = history.query([("m", ENERGY)], START_S, START_S + 7200, 2).series
+    assert series.delta == [3.0, 4.0]
+
+
 def test_totals_follow_the_edges_of_local_days(history: History) -> None:
     for k in range(4 * 48):
         history.record("m", START_S + k * 1800, (ENERGY,), (5.0 * k,))

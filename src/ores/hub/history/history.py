@@ -314,6 +314,8 @@ class History:
             self._tell(
                 "history_writable_again", "history: it can be written again; what was kept is in the file"
             )
+        if not store.refused_series:
+            return
         for module_id, name in sorted(store.refused_series - self._refused_told):
             self._refused_told.add((module_id, name))
             self._tell(

@@ -94,7 +94,7 @@ def summarise_counter(times_ms: Values, values: Values, epochs: Values | None, e
     known = ~np.isnan(values)
     times_ms, values = times_ms[known], values[known]
     nothing = np.zeros(len(values))
-    of = nothing if epochs is None else epochs[known]
+    of = nothing + np.nan if epochs is None else epochs[known]
     return coarsen(np.array([times_ms, nothing + 1, values, nothing, values, of, of]), edges_ms)
 
 

@@ -70,9 +70,8 @@ class Store:
         self.written_days: set[tuple[int, int]] = set()
         self.refused_series: set[tuple[str, str]] = set()
         self._journal_used = True  # as far as is known
-        self._closed_until_ms: dict[
-            int, int
-        ] = {}  # rows before it change what was rolled up or is being sealed
+        # Rows before it change what is rolled up or being sealed.
+        self._closed_until_ms: dict[int, int] = {}
         self._inserts: dict[str, tuple[tuple[str, ...], int, str]] = {}  # the last layout of each module
         self._layouts: dict[tuple[str, tuple[str, ...]], int] = {}
         self._durable = False
