@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from math import isnan
 from typing import Final
 
 import msgspec
@@ -177,7 +178,7 @@ class Control:
         situation = Situation(readings, utc, self.policy)
         try:
             wishes = self.policies[self.policy.kind](situation)
-            if wishes == self._asked:
+            if self._asked is not None and wishes == self._asked:
                 return self._wished  # what has been checked need not be checked again
             if (why := self._nonsense(wishes)) is not None:
                 raise ValueError(why)  # noqa: TRY301  one way for all that a policy does wrong
@@ -203,8 +204,10 @@ class Control:
             part = self.parts.get(name)
             if part is None:
                 return f"it asks of {name}, which is no element"
-            if not isinstance(wish.setpoint, UnsetType) and wish.setpoint.power_w != wish.setpoint.power_w:
-                return f"its set-point for {name} is not a number"
+            if not isinstance(wish.setpoint, UnsetType):
+                power_w: object = wish.setpoint.power_w  # of a policy that nobody has type-checked, too
+                if not isinstance(power_w, int | float) or isnan(power_w):
+                    return f"its set-point for {name} is not a number"
             if not isinstance(wish.mode, UnsetType) and wish.mode.mode not in part.rules.modes:
                 return f"{name} does not know the mode {wish.mode.mode}"
         return None

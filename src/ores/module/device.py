@@ -62,7 +62,10 @@ class Commandable(Protocol):
     """A device that does what it is told: required of one with limits, set-points, switches or modes."""
 
     def apply(self, element: str, command: Effective, /) -> Answer:
-        """Do this from now on. Called when what has to be done changes, and again after an exception."""
+        """Do this from now on.
+
+        Called when what has to be done changes, and again each period after an exception or a refusal.
+        """
         ...
 
 

@@ -156,6 +156,7 @@ class Module:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        self._lease_timer_s = float("inf")
         self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh(), clean=True))
 
     def changed(self) -> None:

@@ -223,8 +223,8 @@ class Part:
         """
         own = own_of(self.reading)
         storage = self.reading.storage
-        if self.reserve_pct > 0 and not islanded and not isinstance(storage, UnsetType):
-            soc_pct = storage.soc_pct
+        if self.reserve_pct > 0 and self.has_reserve and not islanded:
+            soc_pct = None if isinstance(storage, UnsetType) else storage.soc_pct
             if soc_pct is None or soc_pct <= self.reserve_pct:
                 ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
                 own = Own(ceilings, own.range, own.limited_by, RESERVE)
@@ -247,11 +247,14 @@ class Part:
             self.answer = _checked(self._tell(self.element.id, effective))
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.answer = None
+            self._applied = None  # it may have been done in part: even what held before must be told again
             self.raise_fault(APPLY_FAILED, repr(error))
             return  # not settled: the next period tries again
         self.clear_fault(APPLY_FAILED)
-        self._applied = effective
-        self._settled = True
+        # a device that refuses does what it did before; nobody else would ever end that, so it is asked again
+        done = not isinstance(self.answer, Refused)
+        self._applied = effective if done else None
+        self._settled = done
 
     def _report(self) -> None:
         effective, own, able = self.resolved.effective, self.own, self.rules.setpoint
