@@ -162,3 +162,34 @@ def test_a_battery_supports_an_import_limit() -> None:
     home.run(60)
     assert max(home.grid[5:]) <= 4000.0
     assert min(home.grid[5:]) >= 3900.0
+
+
+def test_a_car_that_just_fits_below_the_main_fuse_does_not_swing() -> None:
+    def load_w(t: int) -> float:
+        return 3.0 * 230.0 * (10.9 + 0.15 * sin(t * 1.3) + 0.1 * sin(t / 50.0))
+
+    car = ToyCharger(lines=3)
+    home = Toy(load_w, wants(ev_mode="fast"), car=car, fuse_a=20.0)
+    home.run(900)
+    assert car.currents[-1] >= 8.0
+    assert changes(car.currents[40:]) <= 2
+
+
+def test_batteries_use_the_room_below_the_fuse_that_a_paused_car_leaves() -> None:
+    home = Toy(
+        lambda t: 100.0,
+        wants(grid_target_w=8000.0),
+        batteries=[ToyBattery(soc_pct=10.0)],
+        car=ToyCharger(lines=3),
+        fuse_a=6.0,
+    )
+    home.run(60)
+    assert home.grid[-1] >= 0.9 * 6.0 * 690.0
+    assert max(home.grid) <= 6.0 * 690.0
+
+
+def test_what_is_drawn_from_the_grid_on_purpose_is_no_surplus_for_the_car() -> None:
+    car = ToyCharger(lines=1)
+    home = Toy(lambda t: 100.0, wants(grid_target_w=5000.0), batteries=[ToyBattery(soc_pct=10.0)], car=car)
+    home.run(90)
+    assert max(car.currents) == 0.0

@@ -161,7 +161,6 @@ def test_the_main_fuse_holds_on_the_fullest_conductor_while_the_car_would_take_m
 
 
 @pytest.mark.long
-@pytest.mark.xfail(reason="it changes between 8 A and 9 A every few seconds", strict=True)
 def test_the_car_does_not_swing_under_the_main_fuse() -> None:
     async def story(clock: Clock, demo) -> None:
         home = demo.home
@@ -202,7 +201,6 @@ def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None
     in_one_process(generated(start_hour=1.0, prefer=wants), story)
 
 
-@pytest.mark.xfail(reason="a charger that is then paused keeps the room that it was given", strict=True)
 def test_the_batteries_use_what_a_car_leaves_of_the_fuse() -> None:
     wants = ("main_fuse_a=6", "grid_target_w=8000", "reserve_pct=0")
 

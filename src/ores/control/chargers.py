@@ -1,8 +1,7 @@
 """Chargers: from a wanted power to whole steps of current, with pauses that last.
 
-A charger is lowered at once where a limit demands it; where only the surplus shrinks it waits a little, and
-more is given only after there has been room for a while. What was remembered only ever permits more: without
-it, charging falls at once and does not rise yet.
+A charger is lowered at once where a limit demands it; where only the surplus shrinks it waits a little. What
+was remembered only ever permits more: without it, charging falls at once.
 """
 
 from __future__ import annotations
@@ -14,11 +13,8 @@ from msgspec import UNSET
 from ores.control.bounds import NONE, Asked, limit_of, sources_below
 from ores.control.house import ChargerUnit, House
 from ores.control.memory import ChargerMemory
-from ores.control.words import kilo
 
-START_S = 30.0
 STOP_S = 60.0
-RISE_S = 10.0
 FALL_S = 5.0
 
 
@@ -47,26 +43,6 @@ def wish_chargers(house: House, asked: Asked) -> None:
             # Ready for a vehicle, with the least that it can take.
             wanted_w = min(wanted_w, unit.charger.current_min_a * unit.watt_per_a)
         unit.command_w = to_steps(unit, _fall_slowly(house, unit, to_steps(unit, wanted_w)))
-
-
-def rise_slowly(house: House) -> None:
-    """After the limits have cut: give more only if there has been room for long enough."""
-    for unit in house.chargers:
-        target_w = unit.command_w = to_steps(unit, unit.command_w or 0.0)
-        held = to_steps(unit, held_w(unit))
-        before = house.memory.chargers.get(unit.key)
-        short_since_s = house.draft.chargers.get(unit.key, ChargerMemory()).short_since_s
-        room_since_s = None
-        if target_w > held + 1.0:
-            room_since_s = before.room_since_s if before is not None else None
-            if room_since_s is None or room_since_s > house.now_s:
-                room_since_s = house.now_s
-            delay_s = START_S if held <= 0.0 else RISE_S
-            if house.now_s - room_since_s < delay_s:
-                unit.command_w = held
-                unit.reason = f"{unit.reason}; more from {delay_s:.0f} s of room on"
-        house.draft.chargers[unit.key] = ChargerMemory(room_since_s, short_since_s)
-        _explain(unit)
 
 
 def _fall_slowly(house: House, unit: ChargerUnit, target_w: float) -> float:
@@ -116,13 +92,3 @@ def to_steps(unit: ChargerUnit, power_w: float) -> float:
 def current_a(unit: ChargerUnit) -> float:
     """The current that goes with what the charger is told."""
     return round((unit.command_w or 0.0) / unit.watt_per_a, 6)
-
-
-def _explain(unit: ChargerUnit) -> None:
-    power_w = unit.command_w or 0.0
-    if unit.connected is False:
-        unit.reason = f"no vehicle: {unit.reason}"
-    elif power_w > 0.0:
-        unit.reason = f"up to {current_a(unit):.0f} A ({kilo(power_w)}): {unit.reason}"
-    elif not unit.reason.startswith("paused"):
-        unit.reason = f"paused: {unit.reason}"

@@ -6,15 +6,16 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ores.control.bounds import gather
-from ores.control.chargers import rise_slowly, wish_chargers
+from ores.control.bounds import Asked, gather
+from ores.control.chargers import wish_chargers
 from ores.control.commands import compose
 from ores.control.curtail import hold_export
 from ores.control.dispatch import bound_batteries, dispatch
 from ores.control.house import House, read
-from ores.control.limits import hold_limits
+from ores.control.limits import Limit, hold_limits
 from ores.control.memory import Memory
 from ores.control.offers import GRID_OBLIGATION, Offer
+from ores.control.rise import rise_slowly
 from ores.control.rulings import Ruling, noticed
 from ores.control.shed import switch
 from ores.control.snapshot import Snapshot
@@ -89,12 +90,25 @@ def _cycle(
     asked = gather(offers, now_s, _SUSPENDED_ON_ISLAND if house.island else frozenset())
     bound_batteries(house, asked)
     wish_chargers(house, asked)
-    dispatch(house, asked)
-    limits = hold_limits(house, asked)
-    rise_slowly(house)
+    limits = _share_room(house, asked)
     hold_export(house, asked)
     circuits = switch(house, asked, limits)
     return house, compose(house, asked, circuits)
+
+
+def _share_room(house: House, asked: Asked) -> list[Limit]:
+    """Batteries and chargers below the limits; what a charger does not take yet is left to the batteries."""
+    wished_w = [unit.command_w for unit in house.chargers]
+    dispatch(house, asked)
+    limits = hold_limits(house, asked)
+    rise_slowly(house, limits)
+    if [unit.command_w for unit in house.chargers] == wished_w:
+        return limits
+    for battery in house.batteries:
+        battery.command_w = None
+        battery.limited.clear()
+    dispatch(house, asked)
+    return hold_limits(house, asked)
 
 
 def _record(house: House, memory: Memory, rulings: dict[str, Ruling], now_s: float) -> list[Ruling]:

@@ -13,10 +13,14 @@ class Sent(Struct, frozen=True, array_like=True):
 
 
 class ChargerMemory(Struct, frozen=True, array_like=True):
-    """Since when there is room for more, or too little for what it draws; None where neither."""
+    """Since when there is room for more, or too little for what it draws; None where neither.
+
+    And since when no limit has lowered it; None where it is not known.
+    """
 
     room_since_s: float | None = None
     short_since_s: float | None = None
+    calm_since_s: float | None = None
 
 
 class HeatMemory(Struct, frozen=True, array_like=True):

@@ -57,6 +57,8 @@ def surplus_w(house: House) -> float | None:
     plain_w, settled_w = settled(house.grid_w - house.curtailed_w, units, before_w, house.held_back)
     house.draft.fixed["surplus"] = settled_w
     target_w = 0.0 if house.preferences.grid_target_w is UNSET else house.preferences.grid_target_w
+    # What the owner wants to draw from the grid is no surplus of the sun.
+    target_w = min(0.0, target_w)
     needed_w = sum(
         unit.high_w
         for unit in house.batteries
