@@ -15,8 +15,8 @@ from ores.sim.world_api import Cloud, Soc, TurnOn
 
 OVEN_W = 3000.0
 TARGET_W = 0.0
-NEAR_W = 120.0
-"""Four per cent of the oven: what steps and rounding leave while the rest of the house changes, too."""
+NEAR_W = 60.0
+"""Two per cent of the oven: what steps and rounding leave while the rest of the house changes, too."""
 SETTLED_W = 40.0
 """Where nothing changes but by the sun's slow way: both batteries' steps, and the meter's rounding."""
 

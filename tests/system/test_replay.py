@@ -178,7 +178,6 @@ def test_the_car_does_not_swing_under_the_main_fuse() -> None:
     in_one_process(generated(start_hour=1.0, prefer=wants), story)
 
 
-@pytest.mark.xfail(reason="a limit of a circuit without a steered member is ignored", strict=True)
 def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None:
     panel = "panel"
 

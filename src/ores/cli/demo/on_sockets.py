@@ -74,7 +74,7 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[Demo]:
         world_port = await stack.enter_async_context(serve_world(home.world, options.world_port))
         join = None if conductor is None else conductor_address(directory)
         hub = HubProcess(clock, directory / "hub", port=options.port, join=join, speed=options.speed)
-        stack.callback(_end_if_running, hub)
+        stack.push_async_callback(_end_if_running, hub, clock)
         await hub.start()
         if conductor is not None:
             await conductor.joined("hub")
@@ -102,9 +102,10 @@ async def _conductor(
     return conductor
 
 
-def _end_if_running(hub: HubProcess) -> None:
-    with contextlib.suppress(RuntimeError):
+async def _end_if_running(hub: HubProcess, clock: Clock) -> None:
+    with clock.hold(), contextlib.suppress(RuntimeError):
         hub.kill()
+        await hub.died()
 
 
 async def run(
