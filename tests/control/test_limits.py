@@ -248,3 +248,36 @@ def test_a_decision_is_recorded_when_it_changes_and_not_each_second() -> None:
         snap([(meter(), meter_state(1500.0)), (battery(), battery_state(0.0))]), [], second.memory, 300.0
     )
     assert len(third.decisions) == 1
+
+
+def _oven_home(b_w: float, *, closed: bool = True, a_w: float = 500.0):
+    named = wants(circuit_max_a={f"{PANEL}/a": 5.0, f"{PANEL}/b": 10.0})
+    return snap([(meter(), meter_state(a_w + b_w)), (panel(), panel_state(a_w, b_w, b_closed=closed))], named)
+
+
+def test_a_circuit_beyond_the_owners_limit_is_opened_after_an_inrush_could_have_passed() -> None:
+    assert PANEL not in again(_oven_home(3000.0), 2).commands
+    decided = again(_oven_home(3000.0), 3)
+    assert decided.commands[PANEL]["b"].switch.closed is False
+    assert "bears 10 A" in decided.rulings[f"{PANEL}/b"].reason
+    assert PANEL not in again(_oven_home(2200.0), 60).commands
+
+
+def test_a_critical_circuit_beyond_its_limit_stays_closed() -> None:
+    assert PANEL not in again(_oven_home(0.0, a_w=3000.0), 60).commands
+
+
+def test_a_circuit_that_nobody_can_read_stays_closed() -> None:
+    home = _oven_home(3000.0)
+    del home.modules[PANEL].state.elements["b"]
+    assert PANEL not in again(home, 60).commands
+
+
+def test_what_was_too_much_for_its_own_circuit_is_tried_again_after_hours() -> None:
+    decided = again(_oven_home(3000.0), 3)
+    opened = _oven_home(0.0, closed=False)
+    decided = once(opened, [], decided.memory, 3600.0)
+    assert decided.commands[PANEL]["b"].switch.closed is False
+    decided = once(opened, [], decided.memory, 7300.0)
+    decided = once(opened, [], decided.memory, 7370.0)
+    assert decided.commands[PANEL]["b"].switch.closed is True

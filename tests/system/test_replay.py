@@ -115,10 +115,13 @@ def limited(hours: float, options: DemoOptions, soc_pct: float, *binding: str) -
     in_one_process(options, story)
 
 
+BOTH_WAYS = ("export_max_w=300", "import_max_w=1400", "grid_target_w=2500", "reserve_pct=0")
+"""The owner wants more from the grid than was agreed, and the sun gives more than may be sold."""
+
+
 def test_export_and_import_limits_hold_while_they_bind() -> None:
     # Until two the full batteries leave 0.6 to 1.7 kW of sun; then the house wants 2.1 kW more than it gives.
-    wants = ("export_max_w=300", "import_max_w=1400", "grid_target_w=2500", "reserve_pct=0")
-    limited(2.3, replayed(start_hour=36.8, prefer=wants), 100.0, "export", "import")
+    limited(2.3, replayed(start_hour=36.8, prefer=BOTH_WAYS), 100.0, "export", "import")
 
 
 def test_the_main_fuse_holds_on_every_conductor_while_it_binds() -> None:
@@ -179,8 +182,6 @@ def test_the_car_does_not_swing_under_the_main_fuse() -> None:
 
 
 def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None:
-    panel = "panel"
-
     async def story(clock: Clock, demo) -> None:
         home = demo.home
         await clock.sleep(60.0)
@@ -196,8 +197,7 @@ def test_a_circuit_beyond_its_limit_is_opened_and_stays_so_for_an_hour() -> None
         books.balance()
         held(home)
 
-    wants = (f'circuit_max_a={{"{panel}/oven": 10}}',)
-    in_one_process(generated(start_hour=1.0, prefer=wants), story)
+    in_one_process(generated(start_hour=1.0, prefer=('circuit_max_a={"panel/oven": 10}',)), story)
 
 
 def test_the_batteries_use_what_a_car_leaves_of_the_fuse() -> None:
@@ -354,8 +354,7 @@ def test_the_hub_uses_the_sun_as_the_textbook_does_for_seven_days(tmp_path: Path
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_seven_days_keep_every_limit_while_it_binds() -> None:
-    wants = ("export_max_w=500", "import_max_w=500", "grid_target_w=300", "reserve_pct=0")
-    limited(7 * 24.0, replayed(prefer=wants), 60.0, "export", "import")
+    limited(7 * 24.0, replayed(prefer=BOTH_WAYS), 100.0, "export", "import")
 
 
 # ---- the same run again ----------------------------------------------------------------------------------

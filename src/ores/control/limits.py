@@ -129,10 +129,10 @@ def _per_w(unit: Unit) -> float:
 
 def _circuit_limits(house: House, asked: Asked, circuit: Circuit, by_key: dict[str, Unit]) -> list[Limit]:
     bounds = asked.bounds.get(circuit.place.key)
-    if bounds is None or not circuit.members:
+    if bounds is None:
         return []
     members = [unit for key, unit in by_key.items() if key in circuit.members]
-    if not members:
+    if not members and not circuit.can_be_shed:
         return []
     limits = []
     power_w, current_a = _circuit_reading(house, circuit.place)

@@ -12,12 +12,15 @@ from ores.control.offers import CONNECTION, EQUIPMENT
 from ores.control.snapshot import power_w
 from ores.control.topology import Circuit
 
-# An inrush is no overload.
+# An inrush is no overload; and where others can help, they get the time to.
+ALONE_PATIENCE_S = 1.5
 PATIENCE_S = 4.0
 SETTLE_S = 10.0
 # Room must last this long, and be this much larger than what was shed.
 RETURN_S = 60.0
 RETURN_PART = 1.2
+# What alone is too much for its own circuit never has room; the appliance may have been turned off since.
+TRY_AGAIN_S = 2.0 * 3600.0
 
 
 class CircuitUnit(Unit):
@@ -74,16 +77,18 @@ def _affects(unit: Unit, limit: Limit) -> float:
     """What each W of the unit adds to a limit; 0 where it lies elsewhere."""
     if limit.subject == CONNECTION:
         return 1.0
+    if limit.subject in {f"{unit.key} W", f"{unit.place.circuit} W"}:
+        return 1.0
     lines = unit.place.conductors
     if limit.subject in {"L1", "L2", "L3"} and (not lines or limit.subject in lines):
         return 1.0 / unit.place.watt_per_a
-    return 1.0 / unit.place.watt_per_a if unit.place.circuit == limit.subject else 0.0
+    return 1.0 / unit.place.watt_per_a if limit.subject in {unit.key, unit.place.circuit} else 0.0
 
 
 def _shed(house: House, units: list[Unit], limit: Limit) -> None:
     since_s = house.memory.over_since_s.get(limit.subject, house.now_s)
     house.draft.over_since_s[limit.subject] = since_s
-    if house.now_s - since_s < PATIENCE_S:
+    if house.now_s - since_s < _patience_s(limit):
         return
     over = -limit.spare
     candidates = [
@@ -107,10 +112,15 @@ def _shed(house: House, units: list[Unit], limit: Limit) -> None:
         over -= relief
 
 
+def _patience_s(limit: Limit) -> float:
+    alone = not limit.members and "/" in limit.subject
+    return ALONE_PATIENCE_S if alone else PATIENCE_S
+
+
 def _sheddable(unit: Unit) -> bool:
     if isinstance(unit, HeatUnit):
         return bool(unit.heat.blocked) and unit.mode != unit.heat.blocked
-    return isinstance(unit, CircuitUnit) and not unit.circuit.critical and unit.closed is not False
+    return isinstance(unit, CircuitUnit) and unit.circuit.can_be_shed and unit.closed is not False
 
 
 def _open(unit: Unit) -> None:
@@ -126,8 +136,11 @@ def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -
         return
     relevant = [(limit, _affects(unit, limit)) for limit in limits]
     # Without a limit that can be read, nobody knows whether there is room.
+    tried = now_s - shed.at_s >= TRY_AGAIN_S
     room = house.grid_w is not None and all(
-        limit.spare >= shed.power_w * RETURN_PART * per_w for limit, per_w in relevant if per_w > 0.0
+        limit.spare >= shed.power_w * RETURN_PART * per_w or (tried and _is_own(unit, limit))
+        for limit, per_w in relevant
+        if per_w > 0.0
     )
     room_since_s = (shed.room_since_s if shed.room_since_s is not None else now_s) if room else None
     min_off_s = unit.circuit.min_off_s if isinstance(unit, CircuitUnit) else 0.0
@@ -140,6 +153,10 @@ def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -
         _open(unit)
         unit.say("import_limit", EQUIPMENT, "wiring", "shed: waits until there is lasting room for it")
     house.draft.shed[unit.key] = Shed(shed.at_s, shed.power_w, room_since_s)
+
+
+def _is_own(unit: Unit, limit: Limit) -> bool:
+    return limit.subject in {unit.key, f"{unit.key} W"}
 
 
 def _is_back(unit: Unit, shed: Shed, now_s: float) -> bool:

@@ -130,6 +130,11 @@ class Circuit(Struct, frozen=True, kw_only=True):
     min_off_s: float
     min_on_s: float
 
+    @property
+    def can_be_shed(self) -> bool:
+        """Whether it may be opened to hold a limit."""
+        return self.switchable and not self.critical
+
 
 class Tie(Struct, frozen=True, kw_only=True):
     """A transfer switch between two buses."""
