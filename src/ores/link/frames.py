@@ -57,6 +57,7 @@ class FramePipe:
         self._backlog_max_bytes: Final = backlog_max_bytes
         self._heartbeat_s: Final = heartbeat_s
         self._reason: str | None = None
+        self._dropped = False
         self._silent_beats = 0
         self._beat: asyncio.TimerHandle | None = None
         self._on_frame: Callable[[bytes], None] = lambda _: None
@@ -107,12 +108,15 @@ class FramePipe:
         await self._socket.close(code=code, message=reason.encode()[:120])
 
     def drop(self, reason: str) -> None:
-        """End it from this side at once."""
+        """End it from this side at once; frames that have arrived and not been handed over never are."""
+        self._dropped = True
         if self._end(reason):
             _log.info("stream %s dropped: %s", self._channel, reason)
         self._transport.abort()
 
     def _take(self, frame: bytes) -> None:
+        if self._dropped:
+            return
         try:
             self._on_frame(frame)
         except Exception:  # noqa: BLE001  whatever a handler does wrong ends this stream, not the process

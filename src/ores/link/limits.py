@@ -15,7 +15,7 @@ class Limits(msgspec.Struct, frozen=True):
         frame_max_bytes: Of one stream frame, both ways.
         backlog_max_bytes: What may wait for a peer that does not read its stream.
         sessions_max: Open streams at a server; 2 for modules.
-        connections_max: TLS connections at a server; strangers get at most half of them.
+        connections_max: TLS connections at a server; strangers and observers get at most half of them.
         connect_s: For connecting, TLS included.
         request_s: For one request and its reply.
         idle_s: How long a server keeps a connection without requests.

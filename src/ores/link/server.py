@@ -269,19 +269,27 @@ class Server:
             self._streams.pop(pipe, None)
 
     def _make_room(self, peer: Peer) -> bool:
-        """A peer that comes back takes the place of its own earlier stream, which may be dead unnoticed."""
+        """A peer that comes back takes the place of its own earlier stream, which may be dead unnoticed.
+
+        The controller also takes an observer's: whoever only reads must not keep out who commands.
+        """
         if len(self._streams) < self._limits.sessions_max:
             return True
-        for pipe, other in self._streams.items():
-            if other.id == peer.id:
-                del self._streams[pipe]
-                pipe.drop("replaced by a newer stream of the same peer")
-                return True
-        return False
+        streams = self._streams.items()
+        leaving = next((pipe for pipe, other in streams if other.id == peer.id), None)
+        reason = "replaced by a newer stream of the same peer"
+        if leaving is None and peer.role == "controller":
+            leaving = next((pipe for pipe, other in streams if other.role != "controller"), None)
+            reason = "the controller needs the place"
+        if leaving is None:
+            return False
+        del self._streams[leaving]
+        leaving.drop(reason)
+        return True
 
 
 class _Doorman(web.Server):
-    """Counts who is inside: strangers may fill half of the house, so that the hub finds a place."""
+    """Counts who is inside: strangers and observers fill half of the house, so that the hub finds a place."""
 
     def __init__(
         self,
@@ -310,10 +318,8 @@ class _Doorman(web.Server):
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         certificate = _certificate(transport)
-        strangers = sum(other is None for _, other in self._inside.values())
-        full = len(self._inside) >= self._limits.connections_max
         unpinned = certificate is not None and self._pins.of(certificate) is None
-        if full or unpinned or (certificate is None and strangers >= self._limits.connections_max // 2):
+        if unpinned or not self._has_room(certificate):
             transport.abort()
             return
         self._inside[handler] = (transport, certificate)
@@ -332,6 +338,18 @@ class _Doorman(web.Server):
         for transport, certificate in tuple(self._inside.values()):
             if certificate is not None and self._pins.of(certificate) is None:
                 transport.abort()
+
+    def _has_room(self, certificate: bytes | None) -> bool:
+        if len(self._inside) >= self._limits.connections_max:
+            return False
+        if self._commands(certificate):
+            return True
+        guests = sum(not self._commands(other) for _, other in self._inside.values())
+        return guests < self._limits.connections_max // 2
+
+    def _commands(self, certificate: bytes | None) -> bool:
+        pin = None if certificate is None else self._pins.of(certificate)
+        return pin is not None and pin.role == "controller"
 
     def _new_request(
         self,
