@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import msgspec
 import pytest
 import yaml
 from cryptography import x509
@@ -18,6 +19,8 @@ from tools import schemas
 
 from ores.link.identity import check_certificate, id_of, new_identity
 from ores.link.pairing import code_of, proof, secret_of
+from ores.model import Element
+from ores.module.description import check_elements
 
 SPEC = schemas.STANDARD / "spec"
 CHAPTERS = sorted(SPEC.glob("[0-9][0-9]-*.md"))
@@ -182,6 +185,35 @@ def test_a_message_in_the_text_is_what_it_says(block: Block) -> None:
         assert field.rpartition(".")[2] in error.message
     else:
         assert field == error.json_path
+
+
+DESCRIPTIONS = [
+    schemas.read(block.text.encode()) for block in JSON_BLOCKS if block.info == "json Description"
+]
+
+
+@pytest.mark.parametrize("described", DESCRIPTIONS, ids=[one["name"] for one in DESCRIPTIONS])
+def test_a_worked_composition_makes_sense(described: dict[str, Any]) -> None:
+    """The reference module's own check takes it; what goes on to a further page cannot be complete."""
+    elements = msgspec.convert(described["elements"], list[Element])
+    check_elements(elements)
+    if "next" not in described:
+        assert described["element_count"] == len(elements)
+    assert len(msgspec.json.encode(described)) <= 4096
+
+
+@pytest.mark.parametrize("described", DESCRIPTIONS, ids=[one["name"] for one in DESCRIPTIONS])
+def test_a_worked_composition_has_the_core_of_its_profiles(described: dict[str, Any]) -> None:
+    for profile in described["profiles"]:
+        for kind, core in PROFILES[profile]["core"].items():
+            able = [set(one["capabilities"]) for one in described["elements"] if one["kind"] == kind]
+            assert any(set(core) <= one for one in able), f"{profile}: no {kind} with {core}"
+
+
+def test_the_worked_compositions_are_those_that_the_design_names() -> None:
+    profiles = {profile for one in DESCRIPTIONS for profile in one["profiles"]}
+    assert profiles >= {"hybrid", "gateway", "smart_panel", "plugin_solar", "portable_power_station"}
+    assert profiles >= {"ev_charger", "heat_pump", "storage"}
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
