@@ -109,6 +109,17 @@ def test_a_module_that_reports_every_minute_gets_a_lease_that_outlives_its_silen
     assert told.keeper.ttl_s == 900.0
 
 
+def test_under_an_export_limit_leases_are_short_and_renewed_each_second() -> None:
+    told = Told()
+    told.keeper.set_short(short=True)
+    told.keeper.set_report_period(1.0)
+    assert told.keeper.ttl_s == 3.0
+    told.keeper.offer(command(100.0))
+    assert [told.flush(float(t)) for t in range(4)] == [1, 1, 1, 1]
+    told.keeper.set_short(short=False)
+    assert told.keeper.ttl_s == 10.0
+
+
 def test_a_lease_too_large_for_small_modules_is_a_notice_and_never_half_sent() -> None:
     told = Told()
     told.keeper.offer({f"circuit_{n}": command(1.0)["battery"] for n in range(200)})

@@ -68,9 +68,11 @@ class Arbiter:
         complete = len(self._described) == len(self._federation.links)
         follower = self._follower(preferences)
         for link in self._described:
+            failsafe = limits.get(link.id, Failsafe(elements={}))
+            link.leases.set_short(short=_shares_export(failsafe))
             link.persistent.want(
                 Wanted(
-                    failsafe=limits.get(link.id, Failsafe(elements={})) if _limits(link) else None,
+                    failsafe=failsafe if _limits(link) else None,
                     narrow_only=not complete,
                     policy=_policy(link, follower),
                     reserve_pct=preferences.reserve_pct,
@@ -140,6 +142,10 @@ def _limits(link: ModuleLink) -> bool:
     return link.description is not None and any(
         element.capabilities.limit is not UNSET for element in link.description.elements
     )
+
+
+def _shares_export(failsafe: Failsafe) -> bool:
+    return any(limits.produce_max_w is not UNSET for limits in failsafe.elements.values())
 
 
 def _stores(link: ModuleLink) -> bool:

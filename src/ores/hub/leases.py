@@ -13,7 +13,11 @@ from ores.model import ElementCommand, Lease, LeaseResult, State, ToModule
 
 TTL_S = 10.0
 """Life of a lease to a module that reports often."""
+SHORT_TTL_S = 3.0
+"""Life of a lease to a module that shares an export limit: so long it may give blindly after the hub."""
 TTL_MAX_S = 900.0
+EARLY_S = 0.1
+"""Rather this much before a third of the life than a whole cycle after it."""
 STATE_AGE_MAX_S = 4.0
 """A module refuses a lease that answers a state older than 5 s; a second is left for the way."""
 FRAME_MAX_BYTES = 4096
@@ -47,6 +51,8 @@ class LeaseKeeper:
     ) -> None:
         self._epoch = epoch
         self.ttl_s = TTL_S
+        self._report_period_s = 0.0
+        self._short = False
         self._counts = counts
         self._on_problem = on_problem
         self._seq = 0
@@ -59,7 +65,17 @@ class LeaseKeeper:
 
     def set_report_period(self, report_period_s: float) -> None:
         """A module that reports rarely gets longer leases: it takes one only in answer to a fresh state."""
-        self.ttl_s = min(TTL_MAX_S, max(TTL_S, 3.0 * report_period_s))
+        self._report_period_s = report_period_s
+        self._set_ttl()
+
+    def set_short(self, *, short: bool) -> None:
+        """Whether what the module does blindly must end soon."""
+        self._short = short
+        self._set_ttl()
+
+    def _set_ttl(self) -> None:
+        least_s = SHORT_TTL_S if self._short else TTL_S
+        self.ttl_s = min(TTL_MAX_S, max(least_s, 3.0 * self._report_period_s))
 
     @property
     def commands(self) -> Mapping[str, ElementCommand]:
@@ -113,7 +129,7 @@ class LeaseKeeper:
             return bool(self._wanted)
         if self._wanted != self._sent:
             return True
-        return bool(self._wanted) and now_s - self._sent_at_s >= self.ttl_s / 3.0
+        return bool(self._wanted) and now_s - self._sent_at_s >= self.ttl_s / 3.0 - EARLY_S
 
     def take_result(self, result: LeaseResult) -> bool:
         """Count the module's answer.
