@@ -34,7 +34,7 @@ def need_of(house: House, unit: ProducerUnit) -> Need:
     it is told to take less. What that battery is told to take more it does not take yet.
     """
     cap_w = min(unit.allowed_w, MOST_W)
-    behind = [b for b in house.batteries if unit.key in (b.key, b.battery.producer)]
+    behind = house.behind(unit)
     if not unit.producer.stores and not behind:
         if unit.available_w is not None:
             return Need(min(unit.available_w, cap_w))

@@ -220,6 +220,12 @@ class House:
         self.chargers: list[ChargerUnit] = []
         self.producers: list[ProducerUnit] = []
         self.heats: list[HeatUnit] = []
+        self._behind: dict[str, list[BatteryUnit]] | None = None
+        self._steered = {
+            module_id
+            for module_id, module in snapshot.modules.items()
+            if module.fresh and module.state is not None and (watched or module.controllable)
+        }
 
     def state(self, place: Place) -> ElementState | None:
         """The state of an element, None where it is unknown."""
@@ -227,10 +233,15 @@ class House:
 
     def steers(self, place: Place) -> bool:
         """Whether this cycle decides about the element: its module is alive, and ours to control."""
-        module = self.snapshot.modules.get(place.module_id)
-        if module is None or not module.fresh or module.state is None:
-            return False
-        return self.watched or module.controllable
+        return place.module_id in self._steered
+
+    def behind(self, unit: ProducerUnit) -> list[BatteryUnit]:
+        """The batteries whose power is part of a producer's output."""
+        if self._behind is None:
+            self._behind = {}
+            for battery in self.batteries:
+                self._behind.setdefault(battery.battery.producer, []).append(battery)
+        return self._behind.get(unit.key, [])
 
 
 def read(snapshot: Snapshot, memory: Memory, now_s: float, *, watched: bool) -> House:
@@ -425,17 +436,24 @@ def available_w(house: House, module_id: str, sources: tuple[str, ...]) -> float
     """What DC or AC sources could give together (>= 0), None where one is unknown."""
     total_w = 0.0
     for source in sources:
-        state = house.snapshot.element(module_id, source)
-        if state is None or state.produce is UNSET or state.produce.available_w is None:
+        part_w = _available_w(house.snapshot.element(module_id, source))
+        if part_w is None:
             return None
-        total_w += state.produce.available_w
+        total_w += part_w
     return total_w if sources else None
+
+
+def _available_w(state: ElementState | None) -> float | None:
+    return None if state is None or state.produce is UNSET else state.produce.available_w
 
 
 def _producer(house: House, producer: Producer) -> ProducerUnit:
     unit = ProducerUnit(producer, house.state(producer.place))
     unit.high_w = 0.0
-    unit.available_w = available_w(house, producer.place.module_id, producer.sources)
+    if producer.sources == (producer.place.element_id,):
+        unit.available_w = _available_w(unit.state)
+    else:
+        unit.available_w = available_w(house, producer.place.module_id, producer.sources)
     _may_have_moved(house, unit)
     unit.curtailed_w = _curtailed_w(house, unit)
     house.curtailed_w += unit.curtailed_w

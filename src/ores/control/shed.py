@@ -40,9 +40,10 @@ def switch(house: House, asked: Asked, limits: list[Limit]) -> list[CircuitUnit]
     Returns:
         The circuits that are told something.
     """
+    wished = bool(asked.closed) or bool(house.memory.shed) or any(limit.spare < 0.0 for limit in limits)
     circuits = [
         CircuitUnit(circuit, house)
-        for circuit in house.topology.circuits
+        for circuit in (house.topology.circuits if wished else ())
         if circuit.switchable and house.steers(circuit.place)
     ]
     _wishes(house, asked, circuits)
