@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ores.link.codec import decode, encode
 from ores.link.errors import InvalidMessage
+from ores.model import FromModule
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 
@@ -174,3 +176,21 @@ def test_a_key_that_appears_twice_is_refused_in_a_command() -> None:
     assert decode(Command, data) == Command(2.0)
     assert unreadable(Command, data, unique_keys=True).field == "power_w"
     assert decode(Command, b'{"power_w":1}', unique_keys=True) == Command(1.0)
+
+
+HOSTILE = {
+    "quotes that never end": b"[" * 70 + b'"' + b'\\"' * 32_000,
+    "escapes that never end": b"[" * 70 + b'"\\' * 32_000,
+    "brackets": b"[" * 32_000 + b"{" * 32_000,
+    "the last of many keys": b'{"state":{"boot_id":"00000001","uptime_ms":1,"control_source":"policy","elements":{'
+    + b",".join(b'"e%d":{}' % n for n in range(5500))
+    + b',"z":{"ac_measure":{"power_w":"x"}}}}}',
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_no_frame_takes_the_time_of_many(data: bytes) -> None:
+    began_s = time.process_time()
+    with pytest.raises(InvalidMessage):
+        decode(FromModule, data, limit_bytes=65_600)
+    assert time.process_time() - began_s < 0.1

@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -23,11 +24,14 @@ T = TypeVar("T")
 DEPTH_MAX = 64
 LIMIT_BYTES = 1 << 20
 FOUND_MAX_CHARS = 80
+KEYS_TRIED_MAX = 256
+"""Of one mapping, to name the key of what is wrong; as many as a module may have elements."""
 
 # a decoder is worth keeping; the key says its type, which a dict cannot
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# The closing quote may be missing: else each quote of a hostile text is tried up to its end, for half a minute.
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _WHERE = re.compile(r"(?s)(.*?)(?: - at `(?:key` in `)?(\$.*)`)?")
 _EXPECTED = re.compile(r"(?s)Expected (.*?)(?:, got (.*))?")
@@ -199,7 +203,7 @@ def _refined(type_: type, tree: object, where: str) -> _Path:
             inside = _at(tree, path)
             guilty = (
                 key
-                for key in (inside if isinstance(inside, dict) else {})
+                for key in islice(inside if isinstance(inside, dict) else (), KEYS_TRIED_MAX)
                 if _fails(type_, _only(tree, path, key))
             )
             key = next(guilty, None)
