@@ -37,17 +37,21 @@ NONE = Bounds()
 
 def strictest(bounds: list[Bound]) -> Bound | None:
     """The bound with the smallest value; of equals, the strongest."""
-    return min(bounds, key=lambda bound: (bound.value, bound.rank)) if bounds else None
+    if len(bounds) < 2:
+        return bounds[0] if bounds else None
+    return min(bounds, key=lambda bound: (bound.value, bound.rank))
 
 
 def limit_of(bounds: list[Bound]) -> float:
     """The value that all of these bounds leave, infinity where there is none."""
-    return min((bound.value for bound in bounds), default=inf)
+    if not bounds:
+        return inf
+    return min([bound.value for bound in bounds])
 
 
 def sources_below(bounds: list[Bound], value: float) -> list[str]:
     """Sources whose bound is narrower than a value, strongest first."""
-    return [bound.source for bound in sorted(bounds) if bound.value < value]
+    return [bound.source for bound in sorted(bounds) if bound.value < value] if bounds else []
 
 
 def gather(offers: Iterable[Offer], now_s: float, suspended: frozenset[int]) -> Asked:

@@ -114,7 +114,11 @@ def _share_room(house: House, asked: Asked) -> list[Limit]:
 def _record(house: House, memory: Memory, rulings: dict[str, Ruling], now_s: float) -> list[Ruling]:
     """The rulings that say something new, remembered so that they are not said again."""
     decisions = []
-    house.draft.told.update({key: told for key, told in memory.told.items() if key in house.topology.places})
+    known = house.topology.places.keys()
+    told_before = memory.told
+    if not told_before.keys() <= known:
+        told_before = {key: told for key, told in told_before.items() if key in known}
+    house.draft.told = dict(told_before)
     for key, ruling in rulings.items():
         before = memory.told.get(key)
         told = noticed(ruling, before, now_s)

@@ -41,11 +41,10 @@ class Limit:
 
     def excess(self) -> float:
         """By how much the limit would be exceeded with what is decided so far."""
-        return (
-            (self.fixed or 0.0)
-            + sum(_draw_w(unit) * per_w for unit, per_w in self.members)
-            - self.bound.value
-        )
+        total = self.fixed or 0.0
+        for unit, per_w in self.members:
+            total += _draw_w(unit) * per_w
+        return total - self.bound.value
 
 
 def _draw_w(unit: Unit) -> float:

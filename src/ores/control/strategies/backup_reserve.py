@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from ores.control.house import House
 from ores.control.offers import CONNECTION, OWNER_BOUNDS, Offer
+from ores.control.strategies.kept import kept
+from ores.control.topology import Topology
+from ores.model import Preferences
 
 
 def backup_reserve(house: House) -> list[Offer]:
     """Propose that batteries are not discharged below the reserve; on an island it is there to be used."""
-    reserve_pct = house.preferences.reserve_pct
-    if reserve_pct <= 0.0 or house.island:
+    if house.preferences.reserve_pct <= 0.0 or house.island:
         return []
+    return _reserve(house.topology, house.preferences)
+
+
+@kept
+def _reserve(_topology: Topology, preferences: Preferences) -> list[Offer]:
+    reserve_pct = preferences.reserve_pct
     return [
         Offer(
             subject=CONNECTION,

@@ -9,13 +9,21 @@ from msgspec import UNSET
 from ores.control.failsafe import failsafe_limits, fuse_of
 from ores.control.house import House
 from ores.control.offers import CONNECTION, EQUIPMENT, GRID_OBLIGATION, Offer
+from ores.control.strategies.kept import kept
 from ores.control.topology import Topology
 from ores.model import Preferences
 
 
 def import_limit(house: House) -> list[Offer]:
     """Propose the agreed import limit, the main fuse of each conductor and the rating of each circuit."""
-    preferences, topology = house.preferences, house.topology
+    offers = _agreed(house.topology, house.preferences)
+    if house.grid_w is None and offers and not house.island:
+        return [*offers, *_failsafe(house)]
+    return offers
+
+
+@kept
+def _agreed(topology: Topology, preferences: Preferences) -> list[Offer]:
     offers: list[Offer] = []
     if preferences.import_max_w is not UNSET:
         reason = f"at most {preferences.import_max_w:.0f} W may be imported"
@@ -26,10 +34,7 @@ def import_limit(house: House) -> list[Offer]:
         offers += [
             _offer(line, EQUIPMENT, reason, current_max_a=fuse_a) for line in topology.meter.conductors
         ]
-    offers += _circuits(topology, preferences)
-    if house.grid_w is None and offers and not house.island:
-        offers += _failsafe(house)
-    return offers
+    return offers + _circuits(topology, preferences)
 
 
 def _circuits(topology: Topology, preferences: Preferences) -> list[Offer]:
