@@ -1,4 +1,4 @@
-"""The chapters: every demand has an id, a reason and a row; every message and every number in them is right."""
+"""The chapters: every demand has an id, a reason and a row; every message and number in them is right."""
 
 from __future__ import annotations
 
@@ -255,6 +255,17 @@ def test_the_chapters_are_listed() -> None:
 def test_codes_named_after_with_are_in_the_registry(one: Demand) -> None:
     named = re.findall(r", with `([a-z]+(?:_[a-z]+)+)`", one.sentence)
     assert set(named) <= ERRORS
+
+
+def test_every_transition_of_a_tie_that_is_drawn_is_in_the_table() -> None:
+    text = (SPEC / "02-architecture.md").read_text()
+    section = text[text.index("## 2.5") :]
+    drawn = set(re.findall(r"(?m)^    (\w+) --> (\w+):", section))
+    told = set(re.findall(r"(?m)^\| `(\w+)` \| `(\w+)` \|", section))
+    assert drawn == told
+    assert {state for pair in drawn for state in pair} == set(
+        schemas.files()["state"]["$defs"]["Isolate"]["properties"]["island_state"]["x-known"]
+    )
 
 
 # ---- pairing, recomputed ---------------------------------------------------------------------------------
