@@ -182,7 +182,8 @@ HOSTILE = {
     "quotes that never end": b"[" * 70 + b'"' + b'\\"' * 32_000,
     "escapes that never end": b"[" * 70 + b'"\\' * 32_000,
     "brackets": b"[" * 32_000 + b"{" * 32_000,
-    "the last of many keys": b'{"state":{"boot_id":"00000001","uptime_ms":1,"control_source":"policy","elements":{'
+    "the last of many keys": b'{"state":{"boot_id":"00000001","uptime_ms":1,'
+    b'"control_source":"policy","elements":{'
     + b",".join(b'"e%d":{}' % n for n in range(5500))
     + b',"z":{"ac_measure":{"power_w":"x"}}}}}',
 }

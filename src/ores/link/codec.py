@@ -30,7 +30,7 @@ KEYS_TRIED_MAX = 256
 # a decoder is worth keeping; the key says its type, which a dict cannot
 _decoders: dict[type, msgspec.json.Decoder[Any]] = {}
 _encoder = msgspec.json.Encoder()
-# The closing quote may be missing: else each quote of a hostile text is tried up to its end, for half a minute.
+# The closing quote may be missing: else each quote of a hostile text is tried up to its end, for minutes.
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _WHERE = re.compile(r"(?s)(.*?)(?: - at `(?:key` in `)?(\$.*)`)?")
