@@ -72,7 +72,7 @@ class Cycle:
             self.cycles += 1
             if self._clock.now() - self._decided_at_s >= PERIOD_S - JITTER_S:
                 self.decide()
-            self._remember_and_show()
+            self._safely(self._witness)
             next_s += (skipped + 1) * PERIOD_S
 
     def on_state(self, link: ModuleLink) -> None:
@@ -104,11 +104,11 @@ class Cycle:
         for module_id, link in self._federation.links.items():
             link.leases.offer(decided.commands.get(module_id, {}))
             link.flush_lease(now_s)
-        self._decisions.take(decided.decisions)
+        self._safely(lambda: self._decisions.take(decided.decisions))
 
-    def _remember_and_show(self) -> None:
+    def _safely(self, remember_or_show: Callable[[], None]) -> None:
         try:
-            self._witness()
+            remember_or_show()
         except Exception as error:  # noqa: BLE001  whatever cannot be remembered or shown, the house is still run
             if self._notices.raise_("internal", f"{type(error).__name__}: {error}", level="error"):
                 _log.exception("a cycle could not be remembered or shown")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,7 @@ from ores.hub.notices import Notices
 from ores.hub.state_dir import StateDir
 from ores.link.clock import Clock
 from ores.link.endpoint import Session
-from ores.link.errors import ConfigError, InvalidMessage, Unavailable
+from ores.link.errors import ConfigError, InvalidMessage, OresError, Unavailable
 from ores.link.identity import Identity
 from ores.link.pairing import secret_of
 from ores.link.pins import Pin, Pins
@@ -87,16 +88,13 @@ class Membership:
         return self.found.get(module_id) or self._known.get(module_id, Known()).address
 
     def take_found(self, module_id: str, address: str) -> None:
-        """Discovery has seen a module at `host:port`; a known one that has moved is met at its new place."""
+        """Discovery has seen a module at `host:port`; a known one that has moved is met at its new place.
+
+        Nothing announced is proven: an address is kept only when the module's key has been met there.
+        """
         if module_id not in self.found and len(self.found) >= FOUND_MAX:
             del self.found[next(iter(self.found))]
         self.found[module_id] = address
-        known = self._known.get(module_id, Known())
-        if self._pins.get(module_id) is not None and known.address != address:
-            try:
-                self._keep(module_id, msgspec.structs.replace(known, address=address))
-            except ConfigError as error:  # a full disk: it is met at its new place all the same
-                self._notices.raise_("not_saved", f"a module's new address: {error.detail}")
         if (link := self._federation.links.get(module_id)) is not None:
             link.try_now()
 
@@ -124,7 +122,7 @@ class Membership:
             host, port, self._identity, wanted.code, self._clock, name=self._name, expected_id=expected_id
         )
         self._pins.add(entry)
-        self._keep(entry.id, Known(address=join_address(host, port)))
+        self._keep_address(entry.id, join_address(host, port))
         self._join(entry)
         return entry.id
 
@@ -132,8 +130,8 @@ class Membership:
         """Trust a module no more; returns whether it was ours."""
         if module_id not in self._federation.links and self._pins.get(module_id) is None:
             return False
+        self._pins.remove(module_id)  # first: what cannot be written has not happened
         await self._federation.leave(module_id)
-        self._pins.remove(module_id)
         if self._known.pop(module_id, None) is not None:
             self._save()
         return True
@@ -162,13 +160,36 @@ class Membership:
     async def _connect(self, entry: Pin) -> Session:
         from ores.link import client  # noqa: PLC0415  see pair
 
-        address = self.address(entry.id)
-        if not address:
-            raise Unavailable("it has not been found on the network yet", code="not_found_yet")
+        failed: OresError = Unavailable("it has not been found on the network yet", code="not_found_yet")
         if self._http is None:
             self._http = client.http_session()
-        host, port = split_address(address)
-        return await client.connect(host, port, self._identity, entry, self._clock, http=self._http)
+        # where it was last met may be right though somebody else announces its id
+        known = self._known.get(entry.id, Known()).address
+        for address in dict.fromkeys((self.found.get(entry.id) or known, known)):
+            if not address:
+                continue
+            host, port = split_address(address)
+            try:
+                session = await client.connect(
+                    host, port, self._identity, entry, self._clock, http=self._http
+                )
+            except OresError as error:
+                failed = error
+                continue
+            self._met_at(entry.id, address)
+            return session
+        raise failed
+
+    def _met_at(self, module_id: str, address: str) -> None:
+        try:
+            self._keep_address(module_id, address)
+        except ConfigError as error:  # a full disk: it is met at its new place all the same
+            self._notices.raise_("not_saved", f"a module's new address: {error.detail}")
+
+    def _keep_address(self, module_id: str, address: str) -> None:
+        known = self._known.get(module_id, Known())
+        if known.address != address:
+            self._keep(module_id, msgspec.structs.replace(known, address=address))
 
     def _where(self, wanted: PairModule) -> tuple[str, int]:
         if wanted.address is not msgspec.UNSET:
@@ -189,17 +210,20 @@ class Membership:
         return split_address(address)
 
     def _load(self) -> dict[str, Known]:
-        damaged = False
+        lost = self._directory.has_lost(FILE)  # and since then the disk has been full
 
         def report(code: str, text: str) -> None:
-            nonlocal damaged
-            damaged = True
+            nonlocal lost
+            lost = True
             self._notices.raise_(code, f"{text} All modules are only watched until you allow control again.")
 
+        if lost:
+            report("file_damaged", f"{FILE} was damaged, safe defaults hold.")
         kept = self._directory.load(FILE, KnownFile, report)
-        if damaged:
+        if lost:
             known = {entry.id: Known(watch_only=True) for entry in self._pins}
-            self._directory.save(FILE, KnownFile(modules=known))
+            with suppress(ConfigError):  # until the disk takes it, what was set aside says so at each start
+                self._directory.save(FILE, KnownFile(modules=known))
             return known
         return {} if kept is None else dict(kept.modules)
 

@@ -31,6 +31,10 @@ BACK_OFF_MAX_S = 30.0
 STALE_PERIODS = 3.0
 GONE_PERIODS = 10.0
 GONE_MIN_S = 30.0
+FRAMES_PER_S_MAX = 200
+"""A module speaks at most ten times a second, and answers each lease; whoever says far more is left alone."""
+GARBLED_IN_A_ROW_MAX = 20
+"""To explain what is wrong with a frame costs more than to read a right one."""
 
 Connect = Callable[[], Awaitable[Session]]
 """Makes a session with one module, or raises an `OresError`."""
@@ -94,6 +98,10 @@ class ModuleLink:
         self._closed = asyncio.Event()
         self._try_now = asyncio.Event()
         self._began_at_s = clock.now()
+        self._garbled_in_a_row = 0
+        self._frames = 0
+        self._frames_since_s = 0.0
+        self._given_up: PeerError | None = None
         self._element_ids: frozenset[str] = frozenset()
         self._stale_s = STALE_PERIODS
         self._gone_s = GONE_MIN_S
@@ -186,6 +194,7 @@ class ModuleLink:
             session = await self._connect()
         keeper: asyncio.Task[None] | None = None
         try:
+            self._garbled_in_a_row, self._given_up = 0, None
             described = await read_description(session, self.id, self._clock, REQUEST_S)
             self._take_description(described)
             closed = self._closed = asyncio.Event()
@@ -200,6 +209,8 @@ class ModuleLink:
             if not self.watch_only:
                 keeper = asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}")
             await closed.wait()
+            if self._given_up is not None:
+                raise self._given_up
         finally:
             self._closed = asyncio.Event()  # what this session still has to say no longer concerns us
             self._send = None
@@ -225,6 +236,8 @@ class ModuleLink:
         closed.set()
 
     def _on_frame(self, frame: bytes) -> None:
+        if self._given_up is not None or self._is_too_much():
+            return
         try:
             message = codec.decode(FromModule, frame, limit_bytes=FRAME_MAX_BYTES)
         except InvalidMessage as error:
@@ -241,6 +254,22 @@ class ModuleLink:
                 "module_problem", f"{message.problem.code}: {message.problem.detail}", module=self.id
             )
 
+    def _is_too_much(self) -> bool:
+        """Count a frame; one module's flood must not take the time of all others."""
+        now_s = self._clock.now()
+        if now_s - self._frames_since_s >= 1.0:
+            self._frames, self._frames_since_s = 0, now_s
+        self._frames += 1
+        if self._frames <= FRAMES_PER_S_MAX:
+            return False
+        self._give_up(f"it sends more than {FRAMES_PER_S_MAX} frames in a second")
+        return True
+
+    def _give_up(self, why: str) -> None:
+        """End this session; the next one begins after the back-off."""
+        self._given_up = PeerError(why)
+        self._closed.set()
+
     def _take_state(self, state: State) -> None:
         last = self.state
         if last is not None and state.boot_id == last.boot_id and state.uptime_ms < last.uptime_ms:
@@ -252,6 +281,7 @@ class ModuleLink:
         self.state = state
         self.received_at_s = self._clock.now()
         self.leases.take_state(state)
+        self._garbled_in_a_row = 0
         if self.garbled:
             self.garbled = 0
             self._notices.clear("garbled_frame", self.id)
@@ -260,6 +290,9 @@ class ModuleLink:
     def _garbled(self, error: PeerError) -> None:
         self.garbled += 1
         self._notices.raise_("garbled_frame", f"a frame was not understood: {error.detail}", module=self.id)
+        self._garbled_in_a_row += 1
+        if self._garbled_in_a_row >= GARBLED_IN_A_ROW_MAX:
+            self._give_up(f"{GARBLED_IN_A_ROW_MAX} frames in a row were not understood: {error.detail}")
 
     def _lease_problem(self, text: str) -> None:
         self._notices.raise_("lease_not_sent", text, level="error", module=self.id)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from msgspec import UNSET
 
 from ores.hub.notices import Notices
 from ores.hub.state_dir import StateDir
-from ores.link.errors import InvalidMessage
+from ores.link.errors import ConfigError, InvalidMessage
 from ores.model import Preferences
 
 FILE = "preferences.json"
@@ -34,18 +35,21 @@ class PreferencesStore:
     def __init__(self, directory: StateDir, notices: Notices, initial: Preferences | None = None) -> None:
         self._directory = directory
         self._watchers: list[Callable[[Preferences], None]] = []
-        damaged = False
+        self._notices = notices
+        lost = directory.has_lost(FILE)  # and since then the disk has been full
 
         def report(code: str, text: str) -> None:
-            nonlocal damaged
-            damaged = True
+            nonlocal lost
+            lost = True
             notices.raise_(code, f"{text} Export is limited to 0 W until you set the preferences again.")
 
+        if lost:
+            report("file_damaged", f"{FILE} was damaged, safe defaults hold.")
         kept = directory.load(FILE, Preferences, report)
-        self._now = kept or (SAFE if damaged else initial or DEFAULT)
-        if damaged:
-            directory.save(FILE, SAFE)  # a restart must not forget that a limit may have been agreed
-        self._notices = notices
+        self._now = kept or (SAFE if lost else initial or DEFAULT)
+        if lost:
+            with suppress(ConfigError):  # until the disk takes it, what was set aside says so at each start
+                directory.save(FILE, SAFE)
 
     def get(self) -> Preferences:
         """Those in force."""

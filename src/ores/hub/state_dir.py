@@ -102,6 +102,10 @@ class StateDir:
             )
             return None
 
+    def has_lost(self, name: str) -> bool:
+        """Whether a damaged file was set aside and nothing has taken its place: safe defaults hold still."""
+        return not self.file(name).exists() and any(self.path.glob(f"{name}.damaged-*"))
+
     def save(self, name: str, value: msgspec.Struct) -> None:
         """Replace a file in one step.
 
