@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tools import schemas
 
+import ores.model
 from ores.link.identity import check_certificate, id_of, new_identity
 from ores.link.pairing import code_of, proof, secret_of
 from ores.model import Element
@@ -178,6 +179,8 @@ def test_a_message_in_the_text_is_what_it_says(block: Block) -> None:
     errors = list(schemas.validator(name).iter_errors(value))
     if field is None:
         assert [f"{error.json_path}: {error.message}" for error in errors] == []
+        message = msgspec.convert(value, getattr(ores.model, name))
+        assert msgspec.to_builtins(message) == value, "a field that nobody knows, perhaps misspelt"
         return
     [error] = errors
     if error.validator in {"required", "additionalProperties"}:
