@@ -148,17 +148,14 @@ def _allowed_w(house: House, bound: Bound, grid_w: float, needs: list[Need]) -> 
     plain_w, settled_w = settled(grid_w, units, before)
     house.draft.fixed["export"] = settled_w
     beyond_w = bound.value - SUN_GUARD_PART * guard_w(bound.value)
-    # Without memory nobody knows what is on its way: for one cycle nothing counts as taken.
-    sure_w = plain_w + sum(_taken_w(unit, sure=False) for unit in takers) - _stir_w(house)
+    # Without memory nobody knows what is on its way, nor whether a producer still gives what it reports: for
+    # one cycle nothing counts as taken, nor as given.
+    reported_w = sum(max(0.0, -(unit.power_w or 0.0)) for unit in house.producers)
+    sure_w = plain_w + sum(_taken_w(unit, sure=False) for unit in takers) - reported_w
     if before is not None:
         known_w = settled_w + sum(_taken_w(unit, sure=True) for unit in takers)
         sure_w = max(sure_w, known_w + sum(need.drawn_w for need in needs))
     return max(0.0, sure_w + beyond_w)
-
-
-def _stir_w(house: House) -> float:
-    """By how much readings of different instants may differ, where nothing is remembered of them."""
-    return 50.0 + 0.1 * sum(abs(unit.power_w or 0.0) for unit in house.producers)
 
 
 def _taken_w(unit: Unit, *, sure: bool) -> float:
@@ -193,7 +190,7 @@ def _kept(house: House, unit: ProducerUnit, wanted_w: float, guard_part_w: float
     below_w, above_w = KEPT_BELOW_PART * guard_part_w, KEPT_ABOVE_PART * guard_part_w
     if told_w is None:
         wanted_w = max(0.0, wanted_w - below_w)
-    elif -below_w <= told_w - wanted_w <= above_w:
+    elif wanted_w > 0.0 and -below_w <= told_w - wanted_w <= above_w:
         return told_w
     held_w = _in_force_w(unit)
     peak_w = min(unit.place.produce_max_w, 1e6)

@@ -500,7 +500,7 @@ def _curtailed_w(house: House, unit: ProducerUnit) -> float:
 def _holds_back(house: House, unit: ProducerUnit, limit_w: float, possible_w: float) -> bool:
     """Whether the limit is below what would be given, or was a moment ago: it takes time to give more."""
     key = f"{unit.key} held"
-    since_s = house.now_s if limit_w < 0.98 * possible_w - 5.0 else house.memory.fixed.get(key)
+    since_s = house.now_s if limit_w < 0.995 * possible_w - 5.0 else house.memory.fixed.get(key)
     if since_s is None or house.now_s - since_s > LIFTED_S:
         return False
     house.draft.fixed[key] = since_s
