@@ -14,7 +14,7 @@ from ores.control.dispatch import bound_batteries, dispatch
 from ores.control.house import House, read
 from ores.control.limits import Limit, hold_limits
 from ores.control.memory import Memory
-from ores.control.offers import GRID_OBLIGATION, Offer
+from ores.control.offers import GRID_OBLIGATION, POLICY, Offer
 from ores.control.rise import rise_slowly
 from ores.control.rulings import Ruling, noticed
 from ores.control.shed import switch
@@ -107,6 +107,7 @@ def _share_room(house: House, asked: Asked) -> list[Limit]:
     for battery in house.batteries:
         battery.command_w = None
         battery.limited.clear()
+        battery.say("", POLICY, "", "")
     dispatch(house, asked)
     return hold_limits(house, asked)
 

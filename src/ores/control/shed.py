@@ -157,7 +157,8 @@ def _keep_or_return(house: House, unit: Unit, shed: Shed, limits: list[Limit]) -
 
 
 def _is_own(unit: Unit, limit: Limit) -> bool:
-    return limit.subject in {unit.key, f"{unit.key} W"}
+    """Whether it is the limit of the circuit itself, and can be read."""
+    return limit.fixed is not None and limit.subject in {unit.key, f"{unit.key} W"}
 
 
 def _is_back(unit: Unit, shed: Shed, now_s: float) -> bool:
