@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from ores.cli import show
@@ -82,3 +83,28 @@ def test_a_module_is_meant_by_a_part_of_its_name_or_id_when_that_is_clear() -> N
     assert show.find_module("aaa", modules) == MODULE
     assert show.find_module("", modules) is None
     assert show.find_module("zzz", modules) is None
+
+
+@pytest.mark.parametrize("said", ["box [/]", "[/red] box", "box \\", "[bold]box", "bo\x1b]0;x\x07x"])
+def test_what_a_module_says_is_neither_markup_nor_a_command_to_the_terminal(said: str) -> None:
+    told = ModuleLive(status="online", elements={}, doing=said, why=said)
+    notice = Notice(time="2026-06-21T10:00:00Z", level="warning", code="x", text=said)
+    picture = Live(time="2026-06-21T10:00:00Z", cycle=1, flow=FLOW, modules={MODULE: told}, notices=[notice])
+    text = shown(picture, show.Modules(modules=[]))
+    decision = Decision(
+        time="2026-06-21T10:00:00Z",
+        module=MODULE,
+        element="battery",
+        rule="x",
+        reason=said,
+        limited_by=[said],
+    )
+    out = io.StringIO()
+    show.show_decisions(
+        Console(file=out, width=160, color_system=None),
+        show.Decisions(decisions=[decision]),
+        show.Modules(modules=[]),
+    )
+    for printed in (text, out.getvalue()):
+        assert printed.count(said.replace("\x1b", " ").replace("\x07", " ")) >= 2
+        assert "\x1b" not in printed

@@ -58,7 +58,7 @@ def pair(
         _print_json(joined)
         return
     name = joined.description.name if joined.description else joined.id
-    Console().print(f"{name} is paired.")
+    Console().print(f"{show.plain(name)} is paired.")
 
 
 def prefer(url: str, data: Path | None, changes: list[str], *, as_json: bool) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import ipaddress
 import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -29,19 +32,22 @@ class HubApi:
     """
 
     def __init__(self, url: str = DEFAULT_URL, data: Path | None = None) -> None:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError("--url", found=url, allowed="http://HOST:PORT or https://HOST:PORT")
+        host = _host_of(url)
         self._base = url.rstrip("/") + "/ores/v1"
         self._headers = {"Content-Type": "application/json"}
         self._tls: ssl.SSLContext | None = None
         if data is not None:
-            token = data / "local-token"
-            if token.is_file():
-                self._headers["Authorization"] = f"Bearer {token.read_text().strip()}"
-            certificate = data / "identity.pem"
-            if url.startswith("https://") and certificate.is_file():
-                self._tls = ssl.create_default_context(cafile=str(certificate))
-                self._tls.check_hostname = False  # the certificate is pinned, its name says nothing
+            try:
+                self._know(url, host, data)
+            except OSError as error:
+                allowed = "the data directory of a hub of this user; leave it out for another one's"
+                raise ConfigError(
+                    "--data", found=f"{data}: {error.strerror or error}", allowed=allowed
+                ) from error
+        # a proxy of the surroundings has no business between a person and the house
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self._tls)
+        )
 
     def get(self, path: str, kind: type[T]) -> T:
         """The resource at `path`."""
@@ -51,12 +57,21 @@ class HubApi:
         """Send a message to `path`; its answer."""
         return self._call(method, path, msgspec.json.encode(message), kind)
 
+    def _know(self, url: str, host: str, data: Path) -> None:
+        token = data / "local-token"
+        if _is_loopback(host) and token.is_file():  # elsewhere it opens nothing, and is nobody's business
+            self._headers["Authorization"] = f"Bearer {token.read_text().strip()}"
+        certificate = data / "identity.pem"
+        if url.startswith("https://") and certificate.is_file():
+            self._tls = ssl.create_default_context(cafile=str(certificate))
+            self._tls.check_hostname = False  # the certificate is pinned, its name says nothing
+
     def _call(self, method: str, path: str, body: bytes | None, kind: type[T]) -> T:
         request = urllib.request.Request(  # noqa: S310  the scheme was checked above
             self._base + path, data=body, method=method, headers=self._headers
         )
         try:
-            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_S, context=self._tls) as answer:  # noqa: S310
+            with self._opener.open(request, timeout=ANSWER_WITHIN_S) as answer:
                 text = answer.read(LARGEST_ANSWER_BYTES)
         except urllib.error.HTTPError as error:
             raise self._refusal(error) from error
@@ -65,6 +80,8 @@ class HubApi:
             raise Unavailable(
                 f"no hub answers at {self._base}: {reason}. Is `ores hub` or `ores demo` running?"
             ) from error
+        except http.client.HTTPException as error:
+            raise OresError(f"what answers at {self._base}{path} is not an ORES hub: {error!r}") from error
         try:
             return msgspec.json.decode(text, type=kind)
         except msgspec.DecodeError as error:
@@ -78,3 +95,22 @@ class HubApi:
         detail = problem.detail or problem.title
         kind = Forbidden if error.code in {401, 403} else OresError
         return kind(str(detail), code=problem.code)
+
+
+def _host_of(url: str) -> str:
+    """The host of an address; raises `ConfigError` for what cannot be one."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
+        raise ConfigError("--url", found=url, allowed="http://HOST:PORT or https://HOST:PORT")
+    return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

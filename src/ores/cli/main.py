@@ -39,7 +39,7 @@ def why(
     module: Annotated[str | None, typer.Argument(help="A module's name or id, or MODULE/ELEMENT.")] = None,
     url: Url = "http://127.0.0.1:8080",
     data: Data = HUB_DATA,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many decisions.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many decisions.")] = 20,
     as_json: Json = False,
 ) -> None:
     """Say why things are as they are: the newest decisions with their reasons."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import UNSET, UnsetType
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ores.model import Decision, Live, ModuleInfo
@@ -31,6 +32,11 @@ def power(power_w: float | UnsetType | None) -> str:
     if power_w is None or isinstance(power_w, UnsetType):
         return "unknown"
     return f"{power_w:.0f} W" if abs(power_w) < 1000 else f"{power_w / 1000:.2f} kW"
+
+
+def plain(text: str) -> str:
+    """What others have written, as it stands: neither markup nor controls of the terminal."""
+    return escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
 def names(modules: Modules) -> dict[str, str]:
@@ -63,17 +69,19 @@ def show_live(console: Console, live: Live, modules: Modules) -> None:
         style = STATUS_STYLE.get(module.status, "")
         age = f" {module.age_s:.0f} s" if module.status == "stale" and module.age_s else ""
         table.add_row(
-            name_of(module_id, known),
-            f"[{style}]{module.status}{age}[/]" if style else module.status,
-            module.doing or "",
-            module.why or "",
+            plain(name_of(module_id, known)),
+            f"[{style}]{module.status}{age}[/]" if style else plain(module.status),
+            plain(module.doing or ""),
+            plain(module.why or ""),
         )
     waiting = [m for m in modules.modules if not m.paired]
     for found in waiting:
-        table.add_row(name_of(found.id, known), "found", "", f"not paired: ores pair CODE --id {found.id}")
+        table.add_row(
+            plain(name_of(found.id, known)), "found", "", f"not paired: ores pair CODE --id {found.id}"
+        )
     console.print(table)
     for notice in live.notices or []:
-        console.print(f"[yellow]{notice.level}[/] {notice.text}")
+        console.print(f"[yellow]{plain(notice.level)}[/] {plain(notice.text)}")
     if not live.modules and not waiting:
         console.print("No module has been found yet.")
 
@@ -85,11 +93,11 @@ def show_decisions(console: Console, decisions: Decisions, modules: Modules) -> 
         console.print("Nothing has been decided yet.")
     for decision in reversed(decisions.decisions):
         clock = decision.time[11:19]
-        where = f"{name_of(decision.module, known)}/{decision.element}"
-        console.print(f"[dim]{clock}[/] [bold]{where}[/] {decision.reason}", highlight=False)
+        where = plain(f"{name_of(decision.module, known)}/{decision.element}")
+        console.print(f"[dim]{clock}[/] [bold]{where}[/] {plain(decision.reason)}", highlight=False)
         if decision.limited_by is not UNSET and decision.limited_by:
             console.print(
-                f"         narrowed by {', '.join(decision.limited_by)}", style="dim", highlight=False
+                f"         narrowed by {plain(', '.join(decision.limited_by))}", style="dim", highlight=False
             )
 
 
