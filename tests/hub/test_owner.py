@@ -11,8 +11,10 @@ import pytest
 from tests.hub.hubhouse import START, House
 from tests.hub.test_api import API, get, problem, with_hub
 
+from ores.hub.config import HubConfig
 from ores.hub.notices import Notices
 from ores.hub.owner import Credentials, Owner, TooManyTries, WrongPassword
+from ores.hub.run import open_hub
 from ores.hub.state_dir import StateDir
 from ores.link.clock import Clock, RealClock, run
 from ores.link.errors import Forbidden, InvalidMessage
@@ -195,3 +197,16 @@ def test_an_owner_needs_a_name_and_a_password_that_is_not_short(tmp_path: Path) 
         directory.close()
 
     run(main, start_utc=START)
+
+
+@pytest.mark.parametrize("header", [b"Authorization: Bearer \xff\xfe", b"Cookie: ores_session=\xff"])
+def test_a_token_that_is_no_text_is_a_wrong_one_and_no_error_of_ours(header: bytes) -> None:
+    async def main(clock: Clock) -> None:
+        async with open_hub(HubConfig(port=0, discover=False), clock) as running:
+            await asyncio.to_thread(running.hub.owner.create, Credentials("Ada", "correct horse"))
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            writer.write(b"GET /ores/v1/status HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+            writer.close()
+
+    run(main, speed=1)

@@ -205,4 +205,5 @@ def _scrypt(password: str, salt: bytes) -> bytes:
 
 
 def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    # a header may hold bytes that are no text; they arrive as surrogates and must not be an error of ours
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
