@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec import UNSET
 
-from ores.model import AcMeasure, ElementSettings, ElementState, Settings, StorageSettings
-from ores.module import Refused, setpoint
+from ores.link.clock import RealClock
+from ores.model import AcMeasure, ElementSettings, ElementState, Lease, Settings, StorageSettings
+from ores.module import About, Refused, run, setpoint
 
 
 def test_an_apply_that_failed_halfway_is_undone_when_the_lease_ends(things):
@@ -84,4 +85,29 @@ def test_a_module_that_was_stopped_and_started_again_ends_leases_on_time(things)
     bench.clock.move(5.0)
     bench.send({"battery": setpoint(2000.0)}, ttl_s=2.0)
     bench.clock.move(7.0)
+    assert battery.power_w == 0.0
+
+
+async def test_a_module_that_ends_badly_still_ends_its_lease(things, tmp_path, monkeypatch):
+    class Unreachable:
+        async def close(self):
+            raise OSError("the network is gone")
+
+    async def announced(*_what):
+        return Unreachable()
+
+    monkeypatch.setattr(run, "_announced", announced)
+    battery = things.Battery()
+    about = About(name="Battery", maker="Maker", model="One", serial="1")
+    ending = run.running(
+        lambda _clock: battery, tmp_path, about, clock=RealClock(), host="127.0.0.1", boot_id="00000001"
+    )
+    it = await ending.__aenter__()
+    asked = Lease(
+        epoch=1, seq=1, boot_id="00000001", uptime_ms=0, ttl_s=600.0, elements={"battery": setpoint(2000.0)}
+    )
+    it.module.take_lease(things.hub, asked)
+    assert battery.power_w == 2000.0
+    with pytest.raises(OSError, match="the network is gone"):
+        await ending.__aexit__(None, None, None)
     assert battery.power_w == 0.0

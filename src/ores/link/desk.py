@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from ores.model import PairingConfirm, PairingStart
 
 PATHS: Final = {"/pairing": "GET", "/pairing/start": "POST", "/pairing/confirm": "POST"}
 _BODY_MAX_BYTES: Final = 4096
+_log: Final = logging.getLogger(__name__)
 
 
 def load_or_create_secret(path: Path) -> bytes:
@@ -94,7 +96,10 @@ class PairingDesk:
         except InvalidMessage as invalid:
             return problem("invalid_message", invalid.detail, field=invalid.field)
         except ConfigError as error:  # the pins could not be kept: neither side may believe that it is paired
-            return problem("internal", error.detail)
+            _log.error("pairing could not be kept: %s", error.detail)
+            return problem(
+                "internal", f"the pairing could not be kept ({Path(error.setting).name}: {error.found})"
+            )
 
     def _answer(self, path: str, body: bytes) -> msgspec.Struct:
         now_s = self._clock.now()

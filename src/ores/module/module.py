@@ -254,7 +254,10 @@ class Module:
         try:
             self._store.save(saved)
         except ConfigError as error:
-            self.parts[0].raise_fault(STORE_FAILED, error.detail)
+            if STORE_FAILED not in self.parts[0].faults:
+                _log.warning("not kept: %s", error.detail)
+            # the hub is told why; where a file lies in the module is not its business
+            self.parts[0].raise_fault(STORE_FAILED, str(error.found))
             return False
         self.parts[0].clear_fault(STORE_FAILED)
         self.saved = saved

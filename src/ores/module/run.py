@@ -18,7 +18,7 @@ import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -121,18 +121,16 @@ async def running(
         notable_w=notable_w,
         boot_id=boot_id,
     )
-    announcement: Announcement | None = None
     server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
-    try:
+    async with AsyncExitStack() as ending:  # all of it, whatever fails on the way: the lease must end
+        ending.callback(module.stop)
+        ending.push_async_callback(server.close)
         module.start()
         if announced:
             announcement = await _announced(identity, server.port, about.name, interfaces)
+            if announcement is not None:
+                ending.push_async_callback(announcement.close)
         yield Running(module, identity, pins, desk, server)
-    finally:
-        if announcement is not None:
-            await announcement.close()
-        await server.close()
-        module.stop()
 
 
 def run(
