@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,22 +16,22 @@ from ores.model import (
     ElementSettings,
     Failsafe,
     Lease,
+    LeaseResult,
     Limits,
     Policy,
     Request,
     RequestResult,
     Settings,
+    State,
     StorageSettings,
 )
 from ores.module import problems
-from ores.module.control import strictest
-from ores.module.device import TakesRequests
+from ores.module.control import Control, strictest
+from ores.module.device import Device, Refused, TakesRequests
 from ores.module.effective import Ceilings
 from ores.module.part import Part
 from ores.module.problems import Refusal
-
-if TYPE_CHECKING:
-    from ores.module.module import Module
+from ores.module.store import Saved
 
 T = TypeVar("T")
 
@@ -40,10 +40,31 @@ _PAGE: Final = re.compile(r"page=([0-9]{1,3})")
 _Handler = Callable[[Peer, bytes], object]
 
 
+class Resourceful(Protocol):
+    """What the resources know of their module, and ask of it; `Module` says what each does."""
+
+    saved: Saved
+
+    @property
+    def pages(self) -> Sequence[bytes]: ...  # noqa: D102  see above
+    @property
+    def parts(self) -> Sequence[Part]: ...  # noqa: D102
+    @property
+    def control(self) -> Control: ...  # noqa: D102
+    @property
+    def device(self) -> Device: ...  # noqa: D102
+
+    def state(self) -> State: ...  # noqa: D102
+    def take_lease(self, peer: Peer, lease: Lease) -> LeaseResult: ...  # noqa: D102
+    def changed(self) -> None: ...  # noqa: D102
+    def configure(self, element: str, settings: ElementSettings) -> Refused | None: ...  # noqa: D102
+    def keep_and_use(self, saved: Saved) -> None: ...  # noqa: D102
+
+
 class Resources:
     """Routes of one module; each answers with a message that its schema allows."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Resourceful) -> None:
         self._module: Final = module
         self._routes: Final[dict[str, dict[str, _Handler]]] = {
             "/state": {"GET": self._get_state},
