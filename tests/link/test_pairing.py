@@ -315,8 +315,9 @@ async def test_a_full_disk_leaves_both_sides_unpaired(tmp_path: Path) -> None:
         blocked.write_text("")
         home.pins._path = blocked / "pins.json"  # type: ignore[misc]
         stranger = LinkSession(HOST, home.server.port, None, None, home.clock, limits=Limits())
-        with pytest.raises(Exception, match=r"pins\.json"):
+        with pytest.raises(Exception, match=r"pins\.json") as refused:
             await pair(HOST, home.server.port, home.hub, home.desk.code, home.clock, name="home")
+        assert str(tmp_path) not in str(refused.value)
         assert json.loads((await stranger.request("GET", "/pairing")).body) == {"open": True, "paired": False}
         await stranger.close()
 
