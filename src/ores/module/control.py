@@ -13,6 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from ores.link.errors import ConfigError
 from ores.model import (
+    Element,
     ElementCommand,
     ElementOutcome,
     Lease,
@@ -56,6 +57,11 @@ class Control:
         self.policies: Final = dict(policies)
         self.policy = Policy(kind=next(iter(policies)))
         self._ties: Final = [part for part in parts if part.element.capabilities.isolate is not UNSET]
+        self._islands: Final = [
+            (part, feeding(part.element, elements))
+            for part in parts
+            if part.element.capabilities.form_grid is not UNSET
+        ]
         self._idle: Final = idle(elements)
         self._defaults: Final = {**default_commands(elements), **defaults}
         if (why := self._nonsense(defaults)) is not None:
@@ -80,6 +86,7 @@ class Control:
     def decide(self, utc: datetime | None) -> None:
         """Ask the policy, work out what holds, and tell the devices where that has changed."""
         islanded = any(tie.reading.isolate and tie.reading.isolate.closed is False for tie in self._ties)
+        self._hold_islands(islanded=islanded)
         for part in self.parts.values():
             part.keep_reserve(islanded=islanded)
         wishes = self._wishes(utc)
@@ -132,6 +139,23 @@ class Control:
         for part in self.parts.values():
             part.lease(None)
         return True
+
+    def _hold_islands(self, *, islanded: bool) -> None:
+        """Free from limits and set-points what holds up an island now, and nothing else.
+
+        A reading that fails in the night of an outage must not put out the lights: behind a tie that is known
+        to be open, what formed the grid goes on forming it until it says otherwise.
+        """
+        if not self._islands:
+            return
+        holding: set[str] = set()
+        for former, feeders in self._islands:
+            forms = former.reading.form_grid
+            forming = None if isinstance(forms, UnsetType) else forms.forming
+            if forming is True or (forming is None and islanded and former.holds_island):
+                holding |= {former.element.id, *feeders}
+        for name, part in self.parts.items():
+            part.hold_island(name in holding)
 
     def _lease(self, commands: Mapping[str, ElementCommand]) -> dict[str, dict[str, Outcome]]:
         """Hand each part what is asked of it.
@@ -211,6 +235,27 @@ class Control:
             if not isinstance(wish.mode, UnsetType) and wish.mode.mode not in part.rules.modes:
                 return f"{name} does not know the mode {wish.mode.mode}"
         return None
+
+
+def feeding(former: Element, elements: Sequence[Element]) -> frozenset[str]:
+    """Ids of the stores and sources on direct current behind an element that forms a grid.
+
+    Its power is theirs: a battery that may give nothing is a dark house, whatever its inverter may.
+    """
+    by_id = {one.id: one for one in elements}
+    found = set()
+    for one in elements:
+        able = one.capabilities
+        direct = one.connection == "dc" or (not isinstance(one.bus, UnsetType) and one.bus.startswith("dc"))
+        gives = able.storage is not UNSET or able.produce is not UNSET or one.kind == "pv"
+        if not (direct and gives) or able.ev is not UNSET:
+            continue
+        step = one
+        while not isinstance(step.upstream, UnsetType) and step.upstream != former.id:
+            step = by_id[step.upstream]
+        if step.upstream == former.id:
+            found.add(one.id)
+    return frozenset(found)
 
 
 def strictest(part: Part) -> Ceilings:

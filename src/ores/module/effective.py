@@ -6,7 +6,8 @@ set-point  = the lease's, or where it gives none, the policy's; cut to limits, r
 ```
 
 So whatever a lease or a policy asks, the rating holds; and when a lease ends, the failsafe limits are what is
-left.
+left. While an element holds up an island the loads decide its power: then only the rating and the device's
+own limits are left (HOLD-008).
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Ceilings(msgspec.Struct, frozen=True, gc=False):
 
 NO_CEILINGS: Final = Ceilings()
 STRICTEST: Final = Ceilings(0.0, 0.0, 0.0)
+ISLAND: Final = "island"
+"""What a command is cut by where the loads decide."""
 
 
 class Effective(msgspec.Struct, frozen=True, gc=False):
@@ -187,7 +190,13 @@ def refusal(code: str, detail: str) -> Outcome:
 
 
 def resolve(
-    rules: Rules, *, failsafe: Ceilings, leased: ElementCommand | None, wish: ElementCommand | None, own: Own
+    rules: Rules,
+    *,
+    failsafe: Ceilings,
+    leased: ElementCommand | None,
+    wish: ElementCommand | None,
+    own: Own,
+    holds_island: bool = False,
 ) -> Resolved:
     """What one element has to do now.
 
@@ -197,7 +206,11 @@ def resolve(
         leased: What the lease in force asks of it, after `vet`; None without one.
         wish: What the policy asks of it; its limits are not looked at.
         own: What the device allows itself.
+        holds_island: The loads of an island decide its power. Limits and set-points, whoever gave them, would
+            put out the lights.
     """
+    if holds_island:
+        failsafe, leased, wish = NO_CEILINGS, _unbound(leased), _unbound(wish)
     given = None if leased is None or isinstance(leased.limit, UnsetType) else leased.limit
     rating, ceilings = rules.rating, own.ceilings
     consume, consume_by = _strictest(
@@ -224,6 +237,11 @@ def resolve(
         current_by,
         power_by,
     )
+
+
+def _unbound(command: ElementCommand | None) -> ElementCommand | None:
+    """The command without what bounds or sets power."""
+    return None if command is None else msgspec.structs.replace(command, limit=UNSET, setpoint=UNSET)
 
 
 def _or_inf(value: float | UnsetType | None) -> float:

@@ -15,6 +15,7 @@ from ores.model import (
     ElementState,
     Energy,
     Fault,
+    Limits,
     LimitState,
     Outcome,
     SetpointState,
@@ -23,6 +24,7 @@ from ores.module import reading as readings
 from ores.module.device import Answer, Clipped, Commandable, Device, Refused
 from ores.module.effective import (
     FREE,
+    ISLAND,
     NO_CEILINGS,
     Ceilings,
     Effective,
@@ -63,6 +65,7 @@ class Part:
         self.wish: ElementCommand | None = None
         self.answer: Answer = None
         self.reserve_pct = 0.0
+        self.holds_island = False
         self.faults: dict[str, str] = {}
         self.limit: LimitState | UnsetType = UNSET
         self.setpoint: SetpointState | UnsetType = UNSET
@@ -101,6 +104,12 @@ class Part:
             self.own = own
             self._settled = False
 
+    def hold_island(self, holds: bool) -> None:
+        """Whether an island's loads decide what flows here: this element forms it, or feeds what does."""
+        if holds != self.holds_island:
+            self.holds_island = holds
+            self._settled = False
+
     def fall_back_to(self, failsafe: Ceilings) -> None:
         """Limits for when no lease gives one."""
         self.failsafe = failsafe
@@ -135,6 +144,8 @@ class Part:
         if isinstance(limit, UnsetType):
             return None
         rating = self.rules.rating
+        if self.holds_island:
+            return self._unbound_limit(limit)
         consume = _beyond(limit.consume_max_w, rating.consume_max_w)
         produce = _beyond(limit.produce_max_w, rating.produce_max_w)
         current = _beyond(limit.current_max_a, rating.current_max_a)
@@ -152,12 +163,30 @@ class Part:
         """How the set-point that a lease asked for ended; None when it holds as asked."""
         if isinstance(asked.setpoint, UnsetType):
             return None
+        if self.holds_island:
+            return Outcome(result="clipped", limited_by=ISLAND)
         by, power_w = self.resolved.setpoint_by, self.resolved.effective.power_w
         if isinstance(self.answer, Clipped):
             by, power_w = self.answer.limited_by, self.answer.power_w
         if not by:
             return None
         return Outcome(result="clipped", limited_by=by, power_w=UNSET if power_w is None else power_w)
+
+    def _unbound_limit(self, asked: Limits) -> Outcome | None:
+        """What holds in place of limits that would put out the lights; None where they bind nothing."""
+        now = self.resolved.effective
+        consume = _other(asked.consume_max_w, now.consume_max_w)
+        produce = _other(asked.produce_max_w, now.produce_max_w)
+        current = _other(asked.current_max_a, now.current_max_a)
+        if consume is UNSET and produce is UNSET and current is UNSET:
+            return None
+        return Outcome(
+            result="clipped",
+            limited_by=ISLAND,
+            consume_max_w=consume,
+            produce_max_w=produce,
+            current_max_a=current,
+        )
 
     def outcome_device(self) -> Outcome | None:
         """The device's own refusal; None when it did as it was told."""
@@ -238,7 +267,14 @@ class Part:
         return Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=last.counter_epoch)
 
     def _resolve(self) -> Resolved:
-        return resolve(self.rules, failsafe=self.failsafe, leased=self.leased, wish=self.wish, own=self.own)
+        return resolve(
+            self.rules,
+            failsafe=self.failsafe,
+            leased=self.leased,
+            wish=self.wish,
+            own=self.own,
+            holds_island=self.holds_island,
+        )
 
     def _apply(self, effective: Effective) -> None:
         if self._tell is None:
@@ -289,6 +325,10 @@ def _checked(answer: object) -> Answer:
 
 def _or_unset(limit: float) -> float | UnsetType:
     return limit if isfinite(limit) else UNSET
+
+
+def _other(asked: float | UnsetType, now: float) -> float | UnsetType:
+    return UNSET if isinstance(asked, UnsetType) or asked == now else now
 
 
 def _beyond(asked: float | UnsetType, most: float) -> float | UnsetType:

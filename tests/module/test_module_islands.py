@@ -1,0 +1,148 @@
+"""What holds up an island follows the loads: no limit, set-point or dead hub puts out the lights."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec import UNSET
+
+from ores.model import (
+    DcMeasure,
+    DcMeasureCapability,
+    ElementCommand,
+    ElementState,
+    Failsafe,
+    FormGrid,
+    FormGridCapability,
+    Isolate,
+    IsolateCapability,
+    LimitCapability,
+    Limits,
+    LimitState,
+    Rating,
+    SetpointCapability,
+    SetpointCommand,
+    Storage,
+    StorageCapability,
+)
+from ores.module import element
+
+
+def hybrid():
+    return [
+        element(
+            "inverter",
+            "inverter",
+            bus="backup",
+            rating=Rating(consume_max_w=8000.0, produce_max_w=8000.0),
+            limit=LimitCapability(consume=True, produce=True),
+            form_grid=FormGridCapability(power_max_w=8000.0),
+        ),
+        element(
+            "battery",
+            "battery",
+            bus="dc",
+            upstream="inverter",
+            connection="dc",
+            dc_measure=DcMeasureCapability(),
+            rating=Rating(consume_max_w=5000.0, produce_max_w=5000.0),
+            limit=LimitCapability(consume=True, produce=True),
+            setpoint=SetpointCapability(consume_max_w=5000.0, produce_max_w=5000.0, response_s=1.0),
+            storage=StorageCapability(capacity_wh=10_000.0, reserve_setting=True),
+        ),
+        element(
+            "charger",
+            "battery",
+            bus="backup",
+            rating=Rating(consume_max_w=2000.0, produce_max_w=2000.0),
+            limit=LimitCapability(consume=True, produce=True),
+        ),
+        element(
+            "tie", "tie", bus="grid", isolate=IsolateCapability(upstream_bus="grid", downstream_bus="backup")
+        ),
+    ]
+
+
+@pytest.fixture
+def home(things):
+    device = things.Battery(*hybrid())
+    device.readings["charger"] = ElementState()
+
+    def grid(*, good, own=UNSET):
+        device.readings["inverter"] = ElementState(form_grid=FormGrid(forming=not good), limit=own)
+        device.readings["battery"] = ElementState(
+            dc_measure=DcMeasure(power_w=0.0), storage=Storage(soc_pct=50.0)
+        )
+        device.readings["tie"] = ElementState(isolate=Isolate(closed=good, grid_ok=good))
+
+    grid(good=True)
+    bench = things.Bench(device)
+    bench.grid = grid
+    bench.told = lambda name: [command for which, command in device.applied if which == name][-1]
+    return bench
+
+
+ZERO = Limits(consume_max_w=0.0, produce_max_w=0.0)
+
+
+def test_zero_export_and_a_dead_hub_leave_the_light_on_in_an_outage(home):
+    nothing = {"inverter": Limits(produce_max_w=0.0), "battery": ZERO, "charger": ZERO}
+    assert home.ask("PUT", "/failsafe", Failsafe(elements=nothing)).status == 200
+    assert home.told("inverter").produce_max_w == 0.0
+    home.grid(good=False)
+    home.clock.move(1.0)
+    assert home.told("inverter").produce_max_w == 8000.0
+    assert home.told("battery").produce_max_w == 5000.0
+    assert home.told("charger").produce_max_w == 0.0, "it holds up nothing"
+    assert home.state.elements["inverter"].limit == LimitState(
+        consume_max_w=8000.0, produce_max_w=8000.0, limited_by="rating"
+    )
+
+
+def test_the_limits_are_back_when_the_tie_has_closed(home):
+    home.ask("PUT", "/failsafe", Failsafe(elements={"inverter": Limits(produce_max_w=0.0)}))
+    home.grid(good=False)
+    home.clock.move(1.0)
+    home.grid(good=True)
+    home.clock.move(2.0)
+    assert home.told("inverter").produce_max_w == 0.0
+    assert home.state.elements["inverter"].limit.limited_by == "failsafe"
+
+
+def test_a_lease_to_what_holds_up_an_island_is_answered_by_what_holds_instead(home):
+    home.grid(good=False)
+    home.clock.move(1.0)
+    asked = ElementCommand(limit=Limits(produce_max_w=100.0), setpoint=SetpointCommand(power_w=3000.0))
+    result = home.send({"battery": asked})
+    assert result.result == "clipped"
+    outcome = result.outcomes["battery"]
+    assert (outcome.limit.produce_max_w, outcome.limit.limited_by) == (5000.0, "island")
+    assert (outcome.setpoint.power_w, outcome.setpoint.limited_by) == (UNSET, "island")
+    assert home.told("battery").power_w is None
+    assert home.module.state().elements["battery"].setpoint.power_w is None
+
+
+def test_the_device_s_own_protection_binds_on_an_island_too(home):
+    home.grid(good=False, own=LimitState(produce_max_w=3000.0, limited_by="temperature"))
+    home.clock.move(1.0)
+    limit = home.state.elements["inverter"].limit
+    assert (limit.produce_max_w, limit.limited_by) == (3000.0, "temperature")
+
+
+def test_an_element_that_may_be_forming_but_is_not_known_to_stays_bound(home):
+    home.ask("PUT", "/failsafe", Failsafe(elements={"inverter": Limits(produce_max_w=0.0)}))
+    home.grid(good=False)
+    home.module.device.readings["inverter"] = ElementState(form_grid=FormGrid(forming=None))
+    home.clock.move(1.0)
+    assert home.told("inverter").produce_max_w == 0.0
+
+
+def test_a_reading_that_fails_in_an_outage_leaves_the_light_on_until_the_tie_closes(home):
+    home.ask("PUT", "/failsafe", Failsafe(elements={"inverter": Limits(produce_max_w=0.0)}))
+    home.grid(good=False)
+    home.clock.move(1.0)
+    home.module.device.fail_read = OSError("no answer on the bus")
+    home.clock.move(2.0)
+    assert home.told("inverter").produce_max_w == 8000.0
+    home.module.device.readings["tie"] = ElementState(isolate=Isolate(closed=True, grid_ok=True))
+    home.clock.move(3.0)
+    assert home.told("inverter").produce_max_w == 0.0
