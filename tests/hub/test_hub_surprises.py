@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.hub.hubhouse import BATTERY, METER, START, House
 
 from ores.hub import state_dir
 from ores.hub.federation import Federation
 from ores.hub.membership import Membership
-from ores.hub.module_link import FRAMES_PER_S_MAX, GARBLED_IN_A_ROW_MAX
+from ores.hub.module_link import FRAMES_PER_S_MAX, GARBLED_IN_A_ROW_MAX, Delay
 from ores.hub.notices import Notices
 from ores.hub.preferences import SAFE, PreferencesStore
 from ores.hub.state_dir import StateDir
@@ -237,5 +239,77 @@ def test_a_decision_that_cannot_be_remembered_does_not_end_the_cycle(
             house.world.load_w = 2500
             await clock.sleep(5)
             assert abs(house.world.grid_w) < 20
+
+    run(main, start_utc=START)
+
+
+class Stalling:
+    """A session whose frames take as long as a test wants; they stay in order."""
+
+    def __init__(self, inner: MemorySession, clock: Clock) -> None:
+        self.inner, self.clock = inner, clock
+        self.request, self.close = inner.request, inner.close
+        self.delay_s = 0.0
+
+    async def open_stream(
+        self, on_frame: Callable[[bytes], None], on_closed: Callable[[str], None]
+    ) -> Callable[[bytes], None]:
+        def late(frame: bytes) -> None:
+            self.clock.call_at(self.clock.now() + self.delay_s, lambda: on_frame(frame))
+
+        return await self.inner.open_stream(late, on_closed)
+
+
+def test_a_state_that_was_long_on_its_way_is_not_fresh_when_it_comes() -> None:
+    async def main(clock: Clock) -> None:
+        house = House(clock)
+        stalling: list[Stalling] = []
+
+        def wrap(inner: MemorySession) -> Session:
+            stalling.append(Stalling(inner, clock))
+            return stalling[-1]
+
+        house.wrap[METER] = wrap
+        async with house.hub() as running:
+            await clock.sleep(10)
+            assert running.hub.live().modules[METER].status == "online"
+            stalling[-1].delay_s = 20.0
+            await clock.sleep(30)
+            assert running.hub.live().modules[METER].status == "stale"
+            assert running.hub.live().flow.grid_w is None
+            stalling[-1].delay_s = 0.5
+            await clock.sleep(25)
+            assert running.hub.live().modules[METER].status == "online"
+
+    run(main, start_utc=START)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 100.0), st.floats(0.0, 0.9)), min_size=1, max_size=50),
+    st.floats(-1e6, 1e6),
+    st.floats(-1e-4, 1e-4),
+)
+def test_drifting_clocks_and_small_jitter_make_no_state_late(
+    steps: list[tuple[float, float]], apart_s: float, drift: float
+) -> None:
+    delay, true_s = Delay(), 0.0
+    for step_s, on_the_way_s in steps:
+        true_s += step_s
+        assert delay.late_s(true_s + on_the_way_s, "a", true_s * (1.0 + drift) + apart_s) == 0.0
+
+
+def test_a_hub_that_was_restored_from_a_backup_says_why_nobody_obeys(tmp_path: Path) -> None:
+    async def main(clock: Clock) -> None:
+        house = House(clock, tmp_path)
+        for _ in range(3):
+            async with house.hub():
+                await clock.sleep(5)
+        (tmp_path / "epoch").write_text("0\n")
+        await clock.sleep(30)
+        async with house.hub() as running:
+            await clock.sleep(20)
+            (notice,) = running.hub.notices.active()
+            assert (notice.code, notice.level, notice.module) == ("module_problem", "error", BATTERY)
+            assert "epoch 1 is over; 3 has been seen" in notice.text
 
     run(main, start_utc=START)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -36,6 +37,13 @@ FRAMES_PER_S_MAX = 200
 GARBLED_IN_A_ROW_MAX = 20
 """To explain what is wrong with a frame costs more than to read a right one."""
 
+LATE_TOLERATED_S = 1.0
+"""Uptime may be counted in whole seconds, and networks are not exact."""
+PROMPT_FOR_S = 300.0
+"""How long at least the promptest state is remembered; two clocks hardly drift apart in that time."""
+_FENCED = frozenset({"lease_old_epoch", "not_controller"})
+"""Refusals that no later lease of this hub would escape: a person must act."""
+
 Connect = Callable[[], Awaitable[Session]]
 """Makes a session with one module, or raises an `OresError`."""
 
@@ -54,6 +62,38 @@ class Events(Protocol):
     def on_described(self, link: ModuleLink) -> None:
         """A description was read, perhaps another one than before."""
         ...
+
+
+class Delay:
+    """How long states were on their way, reckoned from the promptest of the last minutes.
+
+    A connection that stalls hands over old states one after the other; that they have just come does not make
+    them new.
+    """
+
+    def __init__(self) -> None:
+        self._boot_id = ""
+        self._since_s = 0.0
+        self._least_s = inf
+        self._least_before_s = inf
+
+    def late_s(self, now_s: float, boot_id: str, uptime_s: float) -> float:
+        """Take one state and say how much longer than usual it took, in s; 0 within what is usual.
+
+        Args:
+            now_s: Process time of its receipt.
+            boot_id: Of the boot that it speaks of.
+            uptime_s: Of the module, when it was made.
+        """
+        took_s = now_s - uptime_s  # but for a constant
+        if boot_id != self._boot_id:
+            self._boot_id, self._since_s = boot_id, now_s
+            self._least_s = self._least_before_s = inf
+        elif now_s - self._since_s > PROMPT_FOR_S:
+            self._since_s, self._least_before_s, self._least_s = now_s, self._least_s, inf
+        self._least_s = min(self._least_s, took_s)
+        late_s = took_s - min(self._least_s, self._least_before_s)
+        return late_s if late_s > LATE_TOLERATED_S else 0.0
 
 
 class ModuleLink:
@@ -98,6 +138,7 @@ class ModuleLink:
         self._closed = asyncio.Event()
         self._try_now = asyncio.Event()
         self._began_at_s = clock.now()
+        self._delay = Delay()
         self._garbled_in_a_row = 0
         self._frames = 0
         self._frames_since_s = 0.0
@@ -127,7 +168,7 @@ class ModuleLink:
         return self._send is not None
 
     def age_s(self, now_s: float) -> float | None:
-        """Since the newest state came; None before the first."""
+        """Since the newest state came, or should have come; None before the first."""
         return None if self.state is None else max(0.0, now_s - self.received_at_s)
 
     def is_fresh(self, now_s: float) -> bool:
@@ -194,7 +235,7 @@ class ModuleLink:
             session = await self._connect()
         keeper: asyncio.Task[None] | None = None
         try:
-            self._garbled_in_a_row, self._given_up = 0, None
+            self._garbled_in_a_row, self._given_up, self._delay = 0, None, Delay()
             described = await read_description(session, self.id, self._clock, REQUEST_S)
             self._take_description(described)
             closed = self._closed = asyncio.Event()
@@ -246,13 +287,25 @@ class ModuleLink:
         if message.state is not UNSET:
             self._take_state(message.state)
         if message.result is not UNSET and self.leases.take_result(message.result):
-            self._notices.clear("module_problem", self.id)
+            self._judge_fence(message.result)
             self._notices.clear("lease_not_sent", self.id)
             self._events.on_result(self, message.result)
         if message.problem is not UNSET:
             self._notices.raise_(
                 "module_problem", f"{message.problem.code}: {message.problem.detail}", module=self.id
             )
+
+    def _judge_fence(self, result: LeaseResult) -> None:
+        if result.code is UNSET or result.code not in _FENCED:
+            self._notices.clear("module_problem", self.id)
+            return
+        why = result.code if result.detail is UNSET else f"{result.code}: {result.detail}"
+        self._notices.raise_(
+            "module_problem",
+            f"it takes no lease of this hub ({why}): was the hub restored from a backup, or copied?",
+            level="error",
+            module=self.id,
+        )
 
     def _is_too_much(self) -> bool:
         """Count a frame; one module's flood must not take the time of all others."""
@@ -279,7 +332,8 @@ class ModuleLink:
             known = {name: of for name, of in state.elements.items() if name in self._element_ids}
             state = msgspec.structs.replace(state, elements=known)  # what was never described means nothing
         self.state = state
-        self.received_at_s = self._clock.now()
+        now_s = self._clock.now()
+        self.received_at_s = now_s - self._delay.late_s(now_s, state.boot_id, state.uptime_ms / 1000.0)
         self.leases.take_state(state)
         self._garbled_in_a_row = 0
         if self.garbled:
