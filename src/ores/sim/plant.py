@@ -7,6 +7,7 @@ hardware as slowly as the hardware is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -66,6 +67,7 @@ class Plant:
         actions: What is asked of the hardware.
         power_w: Every row of the house's power matrix as of the last step; see `House.layout`.
         moving: Actuators with something left to do, in the order in which they were told.
+        on_tie_moved: Called after a step in which the tie has opened or closed.
     """
 
     def __init__(self, house: House, home: int = 0) -> None:
@@ -74,6 +76,7 @@ class Plant:
         self.actions = house.actions()
         self.moving: dict[Actuator, None] = {}
         self.power_w: list[float] = [0.0] * house.layout.rows
+        self.on_tie_moved: list[Callable[[], None]] = []
         self._net: dict[str, _Net] = {}
         self._volts: dict[str, list[float]] = {}
         self._column = house.power_w[:, home]
@@ -93,11 +96,15 @@ class Plant:
         for actuator in tuple(self.moving):
             if not actuator.advance(self.now_s, step_s):
                 del self.moving[actuator]
+        closed = self.house.tie.closed[self.home]
         self.house.step(self.actions)
         self.power_w = power_w = self._column.tolist()
         self._volts.clear()
         for net in self._net.values():
             net.count(sum(power_w[net.rows]))
+        if self.house.tie.closed[self.home] != closed:
+            for moved in self.on_tie_moved:
+                moved()
 
     def rows(self, name: str) -> slice:
         """Where an element stands in `power_w`."""

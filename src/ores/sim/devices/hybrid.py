@@ -5,6 +5,10 @@ The battery's set-point is counted at AC: what the inverter gives or takes beyon
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from msgspec import UNSET
+
 from ores.model import (
     AcMeasureCapability,
     DcMeasure,
@@ -100,29 +104,35 @@ class HybridInverter:
         return None
 
     def request(self, element: str, request: str) -> Refused | None:
-        """Open the tie, or permit it to close by itself once the grid is good."""
+        """Open the tie, permit it to close by itself once the grid is good, or start the dead bus."""
         house, home = self._plant.house, self._plant.home
-        if element != "tie":
-            return Refused("only the tie takes requests", code="unknown_request")
-        match request:
-            case "open":
+        match element, request:
+            case "tie", "open":
                 world.hold_open(house, True, home)
-            case "permit_close":
+            case "tie", "permit_close":
                 # it closes by itself, after its own look at both sides
                 world.hold_open(house, False, home)
-            case "black_start" if house.tie.closed[home]:
+            case "inverter", "black_start" if house.tie.closed[home]:
                 return Refused("the tie is closed; there is no island to start", code="interlocked")
-            case "black_start":
+            case "inverter", "black_start":
                 world.black_start(house, home)
             case _:
-                return Refused(f"the tie knows no {request}", code="unknown_request")
+                return Refused(f"{element} knows no {request}", code="unknown_request")
         return None
+
+    def tell(self, changed: Callable[[], None]) -> None:
+        """Say at once that the tie has moved: on both sides of it other limits hold."""
+        self._plant.on_tie_moved.append(changed)
 
     # ---- readings ----------------------------------------------------------------------------------------
 
     def _read_ac(self, element: str) -> ElementState:
         meter = self._meters[element]
-        return ElementState(ac_measure=meter.measure(), energy=meter.energy())
+        return ElementState(
+            ac_measure=meter.measure(),
+            energy=meter.energy(),
+            form_grid=self._forms() if element == "inverter" else UNSET,
+        )
 
     def _read_string(self, element: str) -> ElementState:
         plant, which = self._plant, self._strings[element]
@@ -150,11 +160,10 @@ class HybridInverter:
         )
 
     def _read_tie(self) -> ElementState:
-        plant, home, tie = self._plant, self._plant.home, self._plant.house.tie
+        home, tie = self._plant.home, self._plant.house.tie
         closed, grid_ok, forming = bool(tie.closed[home]), bool(tie.grid_ok[home]), bool(tie.forming[home])
         state = CLOSED if closed else (WAITING if grid_ok else ISLAND) if forming else BLACK
         wait_s = self._hybrid.reconnect_s - float(tie.healthy_s[home])
-        load_w = max(0.0, -sum(plant.power_w[plant.rows("backup_port")]))
         return ElementState(
             isolate=Isolate(
                 closed=closed,
@@ -162,10 +171,15 @@ class HybridInverter:
                 grid_ok=grid_ok,
                 reconnect_in_s=0.0 if closed else max(0.0, round(wait_s)) if grid_ok else None,
             ),
-            form_grid=FormGrid(
-                forming=forming,
-                headroom_w=max(0.0, round(self._hybrid.backup_max_w - load_w)) if forming else None,
-            ),
+        )
+
+    def _forms(self) -> FormGrid:
+        plant = self._plant
+        forming = bool(plant.house.tie.forming[plant.home])
+        load_w = max(0.0, -sum(plant.power_w[plant.rows("backup_port")]))
+        return FormGrid(
+            forming=forming,
+            headroom_w=max(0.0, round(self._hybrid.backup_max_w - load_w)) if forming else None,
         )
 
     # ---- description -------------------------------------------------------------------------------------
@@ -176,7 +190,7 @@ class HybridInverter:
             "inverter",
             "inverter",
             name="Inverter",
-            bus="grid",
+            bus="backup",
             terminals=lines,
             connection=connection_of(lines),
             ac_measure=AcMeasureCapability(accuracy_pct=1.0),
@@ -187,6 +201,7 @@ class HybridInverter:
                 voltage_v=self._plant.house.config.wiring.voltage_v,
             ),
             limit=LimitCapability(consume=True, produce=True),
+            form_grid=FormGridCapability(power_max_w=self._hybrid.backup_max_w),
             grid_code=GridCodeCapability(code="EN 50549-1", reconnect_s=self._hybrid.reconnect_s),
         )
 
@@ -253,5 +268,4 @@ class HybridInverter:
             name="Transfer switch",
             bus="grid",
             isolate=IsolateCapability(upstream_bus="grid", downstream_bus="backup", transfer_s=0.02),
-            form_grid=FormGridCapability(power_max_w=self._hybrid.backup_max_w),
         )
