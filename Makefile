@@ -32,7 +32,7 @@ test: lint
 
 # Long replays, soaks and fuzzing as well.
 test-all: lint
-	$(BIN)/pytest -m 'not peers'
+	$(BIN)/pytest -m 'not peers' -o timeout=7200
 
 # Against software that none of us wrote.
 test-peers: setup
