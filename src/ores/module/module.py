@@ -205,6 +205,15 @@ class Module:
             self._watch_lease()
         return result
 
+    def controlled_by(self, controller: str | None) -> None:
+        """The pins have changed: the lease of a hub that no longer controls us ends at once (LIFE-005).
+
+        Args:
+            controller: Id of the hub that controls it now; None where none does.
+        """
+        if self.control.book.controller != controller and self.control.expire(float("inf")):
+            self.redecide()
+
     def state(self) -> State:
         """What the module measures and does now, of the last reading."""
         now_s = self._clock.now()

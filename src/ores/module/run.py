@@ -125,6 +125,7 @@ async def running(
     async with AsyncExitStack() as ending:  # all of it, whatever fails on the way: the lease must end
         ending.callback(module.stop)
         ending.push_async_callback(server.close)
+        ending.callback(pins.watch(lambda: module.controlled_by(_controller(pins))))
         module.start()
         if announced:
             announcement = await _announced(identity, server.port, about.name, interfaces)
@@ -185,6 +186,11 @@ def run(
     except ConfigError as error:
         print(f"error: {error.detail}", file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
+
+
+def _controller(pins: Pins) -> str | None:
+    pin = pins.controller()
+    return None if pin is None else pin.id
 
 
 async def _announced(

@@ -1,0 +1,62 @@
+"""Owners come and go: nothing of the old one's commands and habits goes on."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+from ores.link.clock import RealClock
+from ores.link.endpoint import Peer
+from ores.link.identity import new_identity
+from ores.link.pins import pin
+from ores.model import Lease
+from ores.module import About, run, setpoint
+
+ABOUT = About(name="Battery", maker="Maker", model="One", serial="1")
+
+
+@asynccontextmanager
+async def leased(things, directory):
+    """A module under a lease of ten minutes, and its hub."""
+    hub, battery = new_identity(), things.Battery()
+    async with run.running(
+        lambda _clock: battery,
+        directory,
+        ABOUT,
+        clock=RealClock(),
+        host="127.0.0.1",
+        boot_id="00000001",
+        announced=False,
+    ) as it:
+        it.pins.add(pin(hub.certificate, "controller", "Hub"))
+        asked = Lease(
+            epoch=3,
+            seq=1,
+            boot_id="00000001",
+            uptime_ms=0,
+            ttl_s=600.0,
+            elements={"battery": setpoint(2000.0)},
+        )
+        it.module.take_lease(Peer(id=hub.id, role="controller"), asked)
+        assert battery.power_w == 2000.0
+        yield it, hub, battery
+
+
+async def test_a_controller_that_is_no_longer_pinned_commands_nothing(things, tmp_path):
+    async with leased(things, tmp_path) as (it, hub, battery):
+        it.pins.remove(hub.id)
+        assert battery.power_w == 0.0
+        assert it.module.state().control_source == "policy"
+
+
+async def test_a_controller_that_is_made_an_observer_commands_nothing(things, tmp_path):
+    async with leased(things, tmp_path) as (it, hub, battery):
+        it.pins.add(pin(hub.certificate, "observer", "Hub"))
+        assert battery.power_w == 0.0
+
+
+async def test_an_observer_that_comes_or_goes_ends_no_lease(things, tmp_path):
+    async with leased(things, tmp_path) as (it, _hub, battery):
+        reader = pin(new_identity().certificate, "observer", "Reader")
+        it.pins.add(reader)
+        it.pins.remove(reader.id)
+        assert battery.power_w == 2000.0
