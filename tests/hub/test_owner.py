@@ -11,6 +11,7 @@ import pytest
 from tests.hub.hubhouse import START, House
 from tests.hub.test_api import API, get, problem, with_hub
 
+from ores.hub.api import wire
 from ores.hub.config import HubConfig
 from ores.hub.notices import Notices
 from ores.hub.owner import Credentials, Owner, TooManyTries, WrongPassword
@@ -207,6 +208,44 @@ def test_a_token_that_is_no_text_is_a_wrong_one_and_no_error_of_ours(header: byt
             reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
             writer.write(b"GET /ores/v1/status HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
             assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+            writer.close()
+
+    run(main, speed=1)
+
+
+def test_an_open_page_is_told_nothing_more_after_its_log_out() -> None:
+    async def main(clock: Clock) -> None:
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with (
+            open_hub(HubConfig(port=0, discover=False, live_per_s=20.0), clock) as running,
+            aiohttp.ClientSession(running.url, cookie_jar=jar) as http,
+        ):
+            async with http.post(f"{API}/owner", json=RIGHT) as response:
+                assert response.status == 201
+            async with http.ws_connect(f"{API}/stream") as stream:
+                assert (await stream.receive(5)).type is aiohttp.WSMsgType.TEXT
+                async with http.delete(f"{API}/session") as response:
+                    assert response.status == 204
+                ended = await stream.receive(5)  # with the next picture, within a second
+                if ended.type is aiohttp.WSMsgType.TEXT:  # that was drawn before
+                    ended = await stream.receive(5)
+                assert ended.data == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+    run(main, speed=1)
+
+
+def test_a_body_that_does_not_come_ends_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(clock: Clock) -> None:
+        monkeypatch.setattr(wire, "BODY_WITHIN_WALL_S", 0.2)
+        async with open_hub(HubConfig(port=0, discover=False), clock) as running:
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            writer.write(
+                b"POST /ores/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 1000\r\n\r\n{"
+            )
+            answer = await asyncio.wait_for(reader.read(), 10)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"did not arrive within 0.2 s" in answer
             writer.close()
 
     run(main, speed=1)

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Middleware
 
 from ores.hub.api import handlers, series
 from ores.hub.api.drafts import DRAFT_PATHS, Handler
-from ores.hub.api.guard import Guard
+from ores.hub.api.guard import GUARD, Guard
 from ores.hub.api.page import PageFiles
 from ores.hub.api.problems import ApiError, of_http, problem_response
 from ores.hub.api.stream import get_stream
@@ -54,10 +54,10 @@ _log = logging.getLogger(__name__)
 
 def make_app(hub: Hub) -> web.Application:
     """Everything the hub serves to people and apps."""
-    app = web.Application(
-        client_max_size=BODY_MAX_BYTES, middlewares=[_doors(hub, Guard(hub.owner, hub.config.allowed_hosts))]
-    )
+    guard = Guard(hub.owner, hub.config.allowed_hosts)
+    app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_doors(hub, guard)])
     app[HUB] = hub
+    app[GUARD] = guard
     app.on_response_prepare.append(_sign)
     handlers.prepare(app)
     for method, path, handler in ROUTES:
@@ -112,6 +112,6 @@ def _check_size(request: web.Request) -> None:
 
 def _closing(request: web.Request, response: web.Response) -> web.Response:
     """A refused body is not read: the connection ends after the answer."""
-    if response.status == 413 or (request.can_read_body and not request.content.at_eof()):
+    if response.status in {408, 413} or (request.can_read_body and not request.content.at_eof()):
         response.force_close()
     return response

@@ -55,7 +55,7 @@ class Guard:
         if request.method not in SAFE_METHODS or upgrading:
             self._check_origin(request)
         if api_path is not None and (request.method, api_path) not in OPEN_API:
-            self._check_person(request)
+            self.check_person(request)
 
     def is_known(self, request: web.Request) -> bool:
         """Whether the owner, or a command of the hub's own user, asks."""
@@ -86,7 +86,12 @@ class Guard:
         elif request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
             raise ApiError("foreign_origin", "another site's page may not do this")
 
-    def _check_person(self, request: web.Request) -> None:
+    def check_person(self, request: web.Request) -> None:
+        """Let in or refuse by who asks; for a stream, again while it is open.
+
+        Raises:
+            ApiError: Says why not.
+        """
         if not self._owner.exists:
             if not is_loopback(request):
                 raise ApiError("loopback_only", "until there is an owner, only this machine is answered")
@@ -112,3 +117,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+GUARD: Final = web.AppKey("guard", Guard)

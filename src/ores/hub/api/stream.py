@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from ores.hub.api.guard import GUARD
 from ores.hub.api.problems import ApiError
 from ores.hub.api.wire import hub_of
 from ores.hub.fanout import Page
@@ -29,7 +30,7 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     try:
         await socket.prepare(request)
         page.show(frame(LiveFrame(live=hub.live())))
-        sending = asyncio.create_task(_send(socket, page), name="page")
+        sending = asyncio.create_task(_send(request, socket, page), name="page")
         try:
             async for message in socket:
                 if message.type in {WSMsgType.ERROR, WSMsgType.CLOSE}:
@@ -43,9 +44,15 @@ async def get_stream(request: web.Request) -> web.StreamResponse:
     return socket
 
 
-async def _send(socket: web.WebSocketResponse, page: Page) -> None:
-    """Until the page is gone or given up; sending waits while the page does not read."""
+async def _send(request: web.Request, socket: web.WebSocketResponse, page: Page) -> None:
+    """Until the page is gone, given up or logged out; sending waits while the page does not read."""
+    guard = request.app[GUARD]
     with suppress(ConnectionError):
         while (message := await page.next()) is not None:
+            try:
+                guard.check_person(request)
+            except ApiError as error:
+                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=error.code.encode())
+                return
             await socket.send_str(message.decode())
         await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"too slow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 
 HUB: Final = web.AppKey("hub", Hub)
 BODY_MAX_BYTES: Final = 65_536
+BODY_WITHIN_WALL_S: Final = 10.0
+"""Whoever dribbles a body must not hold a connection, or simulated time, for ever."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -30,14 +33,23 @@ async def read(request: web.Request, type_: type[T]) -> T:
     """The body as a message.
 
     Raises:
-        ApiError: It is not declared as JSON.
+        ApiError: It is not declared as JSON, or does not arrive in time.
         InvalidMessage: It is none of this type; names field, found and allowed.
     """
     if request.content_type != "application/json":
         raise ApiError(
             "not_json", f"Content-Type: found {request.content_type!r}, allowed is application/json"
         )
-    return codec.decode(type_, await request.read(), limit_bytes=BODY_MAX_BYTES, unique_keys=True)
+    try:
+        async with asyncio.timeout(BODY_WITHIN_WALL_S):  # noqa: TID251  transport time
+            body = await request.read()
+    except TimeoutError:
+        raise ApiError(
+            "request_timeout", f"the body did not arrive within {BODY_WITHIN_WALL_S:g} s"
+        ) from None
+    except ConnectionError:
+        raise ApiError("bad_request", "the connection ended before the body did") from None
+    return codec.decode(type_, body, limit_bytes=BODY_MAX_BYTES, unique_keys=True)
 
 
 def answer(message: object, status: int = 200) -> web.Response:
