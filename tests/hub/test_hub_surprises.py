@@ -15,11 +15,11 @@ from ores.hub import state_dir
 from ores.hub.federation import Federation
 from ores.hub.membership import Membership
 from ores.hub.module_link import FRAMES_PER_S_MAX, GARBLED_IN_A_ROW_MAX, Delay
-from ores.hub.notices import Notices
+from ores.hub.notices import ACTIVE_MAX, Notices
 from ores.hub.preferences import SAFE, PreferencesStore
 from ores.hub.state_dir import StateDir
 from ores.link import client
-from ores.link.clock import Clock, run
+from ores.link.clock import Clock, RealClock, run
 from ores.link.endpoint import Session
 from ores.link.errors import ConfigError, Forbidden
 from ores.link.identity import new_identity
@@ -313,3 +313,12 @@ def test_a_hub_that_was_restored_from_a_backup_says_why_nobody_obeys(tmp_path: P
             assert "epoch 1 is over; 3 has been seen" in notice.text
 
     run(main, start_utc=START)
+
+
+def test_many_silent_modules_do_not_crowd_out_what_is_worse() -> None:
+    notices = Notices(RealClock())
+    notices.raise_("arbiter_failed", "a defect", level="error")
+    for number in range(2 * ACTIVE_MAX):
+        notices.raise_("module_unreachable", "it is silent", module=f"m{number}")
+    assert len(notices.active()) == ACTIVE_MAX
+    assert notices.active()[0].code == "arbiter_failed"

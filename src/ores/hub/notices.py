@@ -16,7 +16,7 @@ TEXT_MAX = 512
 
 
 class Notices:
-    """The notices that hold now, at most `ACTIVE_MAX`; the oldest makes room.
+    """The notices that hold now, at most `ACTIVE_MAX`; the oldest makes room, errors last.
 
     Args:
         clock: Dates them.
@@ -41,7 +41,8 @@ class Notices:
             self._active[key] = msgspec.structs.replace(held, text=text[:TEXT_MAX])
             return False
         if len(self._active) >= ACTIVE_MAX:
-            del self._active[next(iter(self._active))]
+            mild = (held for held, notice in self._active.items() if notice.level != "error")
+            del self._active[next(mild, next(iter(self._active)))]
         about: str | UnsetType = module or UNSET
         notice = Notice(
             time=rfc3339(self._clock.utc()), level=level, code=code, text=text[:TEXT_MAX], module=about
