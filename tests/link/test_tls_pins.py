@@ -90,3 +90,27 @@ def test_nothing_older_than_tls_1_3_is_spoken() -> None:
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
         handshake(server_context(SERVER, Pins()), old)
+
+
+@pytest.mark.parametrize("fingerprint", [SERVER.fingerprint, None], ids=["paired", "stranger"])
+def test_no_record_to_a_module_holds_more_than_it_has_memory_for(fingerprint: str | None) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context(SERVER, Pins()).wrap_bio(to_server, to_client, server_side=True)
+    client = client_context(None, fingerprint).wrap_bio(to_client, to_server, server_hostname="any.ores")
+    for _ in range(4):
+        for end in (client, server):
+            with suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    message = bytes(range(256)) * 40
+    written = 0
+    while written < len(message):  # as the event loops do
+        written += client.write(message[written:])
+    wire = to_server.read()
+    sizes, at = [], 0
+    while at < len(wire):
+        sizes.append(int.from_bytes(wire[at + 3 : at + 5]))
+        at += 5 + sizes[-1]
+    overhead = 1 + 16  # of the kind of content, and of AES-GCM (RFC 8446, 5.2)
+    assert max(sizes) == 4096 + overhead
+    to_server.write(wire)
+    assert b"".join(server.read(8192) for _ in sizes) == message

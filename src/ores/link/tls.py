@@ -16,13 +16,20 @@ import os
 import ssl
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ores.link.identity import Identity, id_of, spki_fingerprint
 from ores.link.pins import Pins
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 _NO_CHECK_TIME: Final = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which Python does not name: a device without a clock must still get in."""
+
+
+RECORD_MAX_BYTES: Final = 4096
+"""Of content, in a TLS record towards a module."""
 
 
 class WrongKey(ssl.SSLCertVerificationError):
@@ -66,12 +73,24 @@ def client_context(identity: Identity | None, fingerprint: str | None) -> ssl.SS
     _common(context)
     if identity is not None:
         _load_identity(context, identity)
-    if fingerprint is not None:
+    if fingerprint is None:
+        context.sslobject_class = _SmallRecords
+    else:
         context.sslobject_class = type("_Pinned", (_PinnedObject,), {"fingerprint": fingerprint})
     return context
 
 
-class _PinnedObject(ssl.SSLObject):
+class _SmallRecords(ssl.SSLObject):
+    """A TLS connection that puts no more into a record than a small server has memory for (TLS-009).
+
+    A record can be checked only when all of it has come. Both event loops send what a write has left over.
+    """
+
+    def write(self, data: ReadableBuffer) -> int:
+        return super().write(memoryview(data).cast("B")[:RECORD_MAX_BYTES])
+
+
+class _PinnedObject(_SmallRecords):
     """A TLS connection whose handshake fails unless the server's key is the pinned one."""
 
     fingerprint: str
