@@ -332,6 +332,14 @@ def test_the_label_survives_a_restart(tmp_path: Path) -> None:
         load_or_create_secret(path)
 
 
+def test_a_pairing_that_is_too_long_is_told_so() -> None:
+    desk = PairingDesk(MODULE, Pins(), RealClock(), secret=SECRET)
+    reply = desk.answer("POST", "/pairing/start", b" " * 4097)
+    problem = json.loads(reply.body)
+    assert (reply.status, problem["code"]) == (413, "too_large")
+    assert (problem["found"], problem["allowed"]) == ("4097 bytes", "at most 4096 bytes")
+
+
 def test_a_reset_forgets_every_hub() -> None:
     pins = Pins()
     desk = PairingDesk(MODULE, pins, RealClock(), secret=SECRET)

@@ -15,7 +15,7 @@ from ores.link.errors import ConfigError, InvalidMessage
 from ores.link.identity import Identity, read_private_file, write_private_file
 from ores.link.pairing import ModulePairing, PairingRefused, code_of, new_secret, secret_of
 from ores.link.pins import Pins
-from ores.link.problems import problem
+from ores.link.problems import TITLES, problem
 from ores.model import PairingConfirm, PairingStart
 
 PATHS: Final = {"/pairing": "GET", "/pairing/start": "POST", "/pairing/confirm": "POST"}
@@ -94,7 +94,10 @@ class PairingDesk:
         except PairingRefused as refused:
             return problem(refused.code, refused.detail, retry_after_s=refused.retry_after_s)
         except InvalidMessage as invalid:
-            return problem("invalid_message", invalid.detail, field=invalid.field)
+            code = invalid.code if invalid.code in TITLES else "invalid_message"
+            return problem(
+                code, invalid.detail, field=invalid.field, found=invalid.found, allowed=invalid.allowed
+            )
         except ConfigError as error:  # the pins could not be kept: neither side may believe that it is paired
             _log.error("pairing could not be kept: %s", error.detail)
             return problem(

@@ -32,13 +32,23 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
 """Code to HTTP status and title; a test compares them with the registry."""
 
 
-def problem(code: str, detail: str, *, field: str | None = None, retry_after_s: float | None = None) -> Reply:
+def problem(
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    found: str | None = None,
+    allowed: str | None = None,
+    retry_after_s: float | None = None,
+) -> Reply:
     """A reply that says what went wrong.
 
     Args:
         code: One of `TITLES`.
         detail: One sentence for a person; shortened to 2048 characters.
         field: Where in the message, as a JSON path.
+        found: There; shortened to 256 characters.
+        allowed: There; shortened to 512 characters.
         retry_after_s: When trying again makes sense.
     """
     status, title = TITLES[code]
@@ -48,6 +58,8 @@ def problem(code: str, detail: str, *, field: str | None = None, retry_after_s: 
         code=code,
         detail=detail[:2048],
         field_=msgspec.UNSET if field is None else field[:256],
+        found=msgspec.UNSET if found is None else found[:256],
+        allowed=msgspec.UNSET if allowed is None else allowed[:512],
         retry_after_s=msgspec.UNSET if retry_after_s is None else retry_after_s,
     )
     return Reply(status, msgspec.json.encode(body))
