@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.hub.hubhouse import BATTERY, METER, START, House
+from tests.hub.hubhouse import BATTERY, METER, START, Battery, House, World
 
-from ores.hub import state_dir
+from ores.control.snapshot import Snapshot
+from ores.hub import arbiter, state_dir
 from ores.hub.federation import Federation
 from ores.hub.membership import Membership
 from ores.hub.module_link import FRAMES_PER_S_MAX, GARBLED_IN_A_ROW_MAX, Delay
@@ -322,3 +323,40 @@ def test_many_silent_modules_do_not_crowd_out_what_is_worse() -> None:
         notices.raise_("module_unreachable", "it is silent", module=f"m{number}")
     assert len(notices.active()) == ACTIVE_MAX
     assert notices.active()[0].code == "arbiter_failed"
+
+
+def test_a_module_that_cannot_be_decided_on_is_left_out_and_the_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = "d" * 26
+    sane = arbiter.decide
+
+    def decide(seen: Snapshot, *rest: object) -> object:
+        if odd in seen.modules:
+            raise KeyError(odd)
+        return sane(seen, *rest)  # type: ignore[arg-type]
+
+    async def main(clock: Clock) -> None:
+        house = House(clock)
+        async with house.hub() as running:
+            hub = running.hub
+            await clock.sleep(10)
+            with monkeypatch.context() as bad:
+                bad.setattr(arbiter, "decide", decide)
+                module = house.add(odd, Battery(World()), "odd")
+                hub.federation.join(odd, house.connector(odd))  # type: ignore[arg-type]
+                await clock.sleep(10)
+                house.add("e" * 26, Battery(World(), soc_pct=0.0), "late")
+                hub.federation.join("e" * 26, house.connector("e" * 26))  # type: ignore[arg-type]
+                await clock.sleep(5)
+                house.world.load_w = 2500
+                await clock.sleep(5)
+                assert abs(house.world.grid_w) < 20
+                (notice,) = hub.notices.active()
+                assert (notice.code, notice.module) == ("module_left_out", odd)
+                assert module.state().control_source == "policy"
+            await clock.sleep(90)
+            assert not hub.notices.active()
+            assert module.state().control_source == "lease"
+
+    run(main, start_utc=START)

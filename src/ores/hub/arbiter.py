@@ -6,6 +6,8 @@ allowed.
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 from msgspec import UNSET
 
@@ -17,11 +19,17 @@ from ores.control.snapshot import ModuleSnapshot, Snapshot
 from ores.control.topology import Topology, compile_topology
 from ores.hub.federation import Federation
 from ores.hub.module_link import ModuleLink
+from ores.hub.notices import Notices
 from ores.hub.persistent import Wanted
 from ores.hub.preferences import PreferencesStore
 from ores.hub.proposals import Proposals
 from ores.link.clock import Clock
 from ores.model import Failsafe, Flow, Preferences
+
+TRY_ALL_AGAIN_S = 60.0
+"""A module that was left out may have been mended, or may have said it only once."""
+
+_log = logging.getLogger(__name__)
 
 
 class Arbiter:
@@ -32,11 +40,21 @@ class Arbiter:
         federation: Whose states are read.
         preferences: What the owner wants.
         proposals: What everybody wants.
+        notices: Learn of a module that cannot be decided on.
     """
 
     def __init__(
-        self, clock: Clock, federation: Federation, preferences: PreferencesStore, proposals: Proposals
+        self,
+        clock: Clock,
+        federation: Federation,
+        preferences: PreferencesStore,
+        proposals: Proposals,
+        notices: Notices,
     ) -> None:
+        self._notices = notices
+        self._left_out: set[str] = set()
+        self._complained_of: set[str] = set()
+        self._try_all_at_s = 0.0
         self._clock = clock
         self._federation = federation
         self._preferences = preferences
@@ -53,7 +71,16 @@ class Arbiter:
 
     def modules_changed(self) -> None:
         """A module came, went, or describes itself anew."""
-        self._described = [link for link in self._federation.links.values() if link.description is not None]
+        self._left_out.clear()
+        self._try_all_at_s = 0.0
+        self._compile()
+
+    def _compile(self) -> None:
+        self._described = [
+            link
+            for link in self._federation.links.values()
+            if link.description is not None and link.id not in self._left_out
+        ]
         self._frozen.clear()
         self._topology = compile_topology(
             link.description for link in self._described if link.description is not None
@@ -85,7 +112,47 @@ class Arbiter:
         self._memory = msgspec.structs.replace(self._memory, told=told)
 
     def decide(self, now_s: float) -> Decided:
-        """One decision on all that is known now; the modules' newest commands are in it, complete."""
+        """One decision on all that is known now; the modules' newest commands are in it, complete.
+
+        Where what one module says cannot be decided on, the others are decided on without it: it is told
+        nothing, so its failsafe limits hold, and it is tried again later.
+        """
+        again = now_s >= self._try_all_at_s
+        if self._left_out and again:
+            self.modules_changed()
+        try:
+            decided = self._decide(now_s)
+        except Exception as error:
+            if not again:
+                raise
+            self._try_all_at_s = now_s + TRY_ALL_AGAIN_S
+            if not self._leave_one_out(now_s, f"{type(error).__name__}: {error}"):
+                raise
+            decided = self.decided
+        for module_id in self._complained_of - self._left_out:
+            self._complained_of.discard(module_id)
+            self._notices.clear("module_left_out", module_id)
+        return decided
+
+    def _leave_one_out(self, now_s: float, why: str) -> bool:
+        """Find the module without which the others can be decided on; the meter is suspected last."""
+        for module_id in sorted((link.id for link in self._described), key=self.meter.__eq__):
+            self._left_out.add(module_id)
+            self._compile()
+            try:
+                self._decide(now_s)
+            except Exception:  # noqa: BLE001  it was not this one, or not alone
+                self._left_out.discard(module_id)
+                continue
+            text = f"what it describes or reports cannot be decided on ({why}); it is on its own meanwhile"
+            if self._notices.raise_("module_left_out", text, level="error", module=module_id):
+                _log.exception("module %s is left out", module_id)
+            self._complained_of.add(module_id)
+            return True
+        self._compile()
+        return False
+
+    def _decide(self, now_s: float) -> Decided:
         offers = [held.offer for held in self._proposals.held()]
         self._seen = self._freeze(now_s)
         self._flow_at_s = None

@@ -125,7 +125,7 @@ def _assemble(
     proposals = Proposals(clock)
     decisions = Decisions(clock, history)
     federation = Federation(clock, notices, epoch=next_epoch(directory.path))
-    arbiter = Arbiter(clock, federation, preferences, proposals)
+    arbiter = Arbiter(clock, federation, preferences, proposals, notices)
     recorder = Recorder(clock, history, federation, arbiter, notices)
     fanout = Fanout(config.live_per_s)
     stack.callback(fanout.stop)
