@@ -83,8 +83,14 @@ class Control:
                 given = failsafe.get(name)
                 part.fall_back_to(NO_CEILINGS if given is None else ceilings_of(given))
 
-    def decide(self, utc: datetime | None) -> None:
-        """Ask the policy, work out what holds, and tell the devices where that has changed."""
+    def decide(self, now_s: float, utc: datetime | None, *, ending: bool = False) -> None:
+        """Ask the policy, work out what holds, and tell the devices where that has changed.
+
+        Args:
+            now_s: Process time.
+            utc: Wall time; None while it is unknown.
+            ending: For the last time; see `Part.settle`.
+        """
         islanded = any(tie.reading.isolate and tie.reading.isolate.closed is False for tie in self._ties)
         self._hold_islands(islanded=islanded)
         for part in self.parts.values():
@@ -92,7 +98,7 @@ class Control:
         wishes = self._wishes(utc)
         for name, part in self.parts.items():
             part.want(wishes[name])
-            part.settle()
+            part.settle(now_s, ending=ending)
 
     def take(
         self,
@@ -123,8 +129,12 @@ class Control:
         self.book = book
         refused = self._lease(lease.elements)
         for part in self.parts.values():
-            part.settle()
+            part.settle(now_s)
         return self._result(lease, refused)
+
+    def due_s(self) -> float:
+        """When the first thing may be done that a least time holds back; infinite where there is none."""
+        return min(part.due_s for part in self.parts.values())
 
     def expire(self, now_s: float) -> bool:
         """End the lease whose time has come: failsafe limits and policy take over.
@@ -285,6 +295,8 @@ def _add_outcomes(found: dict[str, Outcome], part: Part, asked: ElementCommand) 
         found["limit"] = outcome
     if "setpoint" not in found and (outcome := part.outcome_setpoint(asked)) is not None:
         found["setpoint"] = outcome
+    for field, outcome in part.outcome_held(asked).items():
+        found.setdefault(field, outcome)
 
 
 def _completed(wish: ElementCommand, default: ElementCommand) -> ElementCommand:

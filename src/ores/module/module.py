@@ -131,6 +131,7 @@ class Module:
         self._next_s = 0.0
         self._timers: dict[str, Handle] = {}
         self._lease_timer_s = float("inf")
+        self._held_until_s = float("inf")
         self._take_over(self.saved)  # failsafe limits hold before anybody can speak
 
     def start(self) -> None:
@@ -152,11 +153,11 @@ class Module:
         Nobody will be there to end the lease later, so the device is left with what the policy wants.
         """
         if self.control.expire(float("inf")):
-            self.control.decide(self._utc())
+            self.control.decide(self._clock.now(), self._utc(), ending=True)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._lease_timer_s = float("inf")
+        self._lease_timer_s = self._held_until_s = float("inf")
         self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh(), clean=True))
 
     def changed(self) -> None:
@@ -203,6 +204,7 @@ class Module:
         )
         if result.code is UNSET:
             self._watch_lease()
+            self._watch_holds()
         return result
 
     def controlled_by(self, controller: str | None) -> None:
@@ -251,7 +253,7 @@ class Module:
 
     def redecide(self) -> None:
         """Something persistent has changed: act on it, and tell."""
-        self.control.decide(self._utc())
+        self._decide()
         self.push()
 
     def keep(self, saved: Saved) -> bool:
@@ -340,7 +342,7 @@ class Module:
         self.control.read()
         if self._counters:
             self._count(now_s)
-        self.control.decide(self._utc())
+        self._decide()
 
     def _count(self, now_s: float) -> None:
         for part in self.parts:
@@ -368,8 +370,28 @@ class Module:
     def _expire_due(self, now_s: float) -> bool:
         if not self.control.expire(now_s):
             return False
-        self.control.decide(self._utc())
+        self._decide()
         return True
+
+    def _decide(self) -> None:
+        self.control.decide(self._clock.now(), self._utc())
+        self._watch_holds()
+
+    def _watch_holds(self) -> None:
+        """See to it that what a least time holds back is done when it is over (HOLD-007)."""
+        due_s = self.control.due_s()
+        if due_s == self._held_until_s:
+            return
+        if (timer := self._timers.pop("held", None)) is not None:
+            timer.cancel()
+        self._held_until_s = due_s
+        if due_s < float("inf"):
+            self._timers["held"] = self._clock.call_at(due_s, self._held_due)
+
+    def _held_due(self) -> None:
+        self._timers.pop("held", None)
+        self._held_until_s = float("inf")
+        self.redecide()
 
     def _is_notable(self) -> bool:
         return any(

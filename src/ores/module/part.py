@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
 import msgspec
@@ -35,12 +35,14 @@ from ores.module.effective import (
     resolve,
     rules_of,
 )
+from ores.module.holds import LeastTimes
 
 _log: Final = logging.getLogger("ores.module")
 
 READ_FAILED: Final = "read_failed"
 READ_INVALID: Final = "read_invalid"
 APPLY_FAILED: Final = "apply_failed"
+HOLD: Final = "hold"
 RESERVE: Final = "reserve"
 
 
@@ -75,6 +77,8 @@ class Part:
         self.has_reserve: Final = not isinstance(able, UnsetType) and able.reserve_setting is True
         self._applied: Effective | None = None
         self._settled = False
+        self._least: Final = LeastTimes(element.capabilities)
+        self.due_s = inf
         self.resolved: Resolved = self._resolve()
 
     def read(self) -> None:
@@ -127,13 +131,23 @@ class Part:
             self.wish = command
             self._settled = False
 
-    def settle(self) -> None:
-        """Work out what holds now, and tell the device where that has changed."""
-        if self._settled:
+    def settle(self, now_s: float, *, ending: bool = False) -> None:
+        """Work out what holds now, and tell the device where that has changed.
+
+        Args:
+            now_s: Process time.
+            ending: Nobody will be there to carry out later what a least time holds back.
+        """
+        if self._least.any:
+            self._least.look(self.reading, now_s)
+        if self._settled and now_s < self.due_s and not ending:
             return
         self.resolved = self._resolve()
+        self.due_s = inf
+        if self._least.any and not ending:
+            self._hold_back(now_s)
         if self.rules.commandable and self.resolved.effective != self._applied:
-            self._apply(self.resolved.effective)
+            self._apply(self.resolved.effective, now_s)
         else:
             self._settled = True
         self._report()
@@ -187,6 +201,16 @@ class Part:
             produce_max_w=produce,
             current_max_a=current,
         )
+
+    def outcome_held(self, asked: ElementCommand) -> dict[str, Outcome]:
+        """Which switch or mode a least time holds back, by capability."""
+        now = self.resolved.effective
+        held: dict[str, Outcome] = {}
+        if not isinstance(asked.switch, UnsetType) and now.closed not in {None, asked.switch.closed}:
+            held["switch"] = Outcome(result="clipped", limited_by=HOLD)
+        if not isinstance(asked.mode, UnsetType) and now.mode not in {None, asked.mode.mode}:
+            held["mode"] = Outcome(result="clipped", limited_by=HOLD)
+        return held
 
     def outcome_device(self) -> Outcome | None:
         """The device's own refusal; None when it did as it was told."""
@@ -276,7 +300,15 @@ class Part:
             holds_island=self.holds_island,
         )
 
-    def _apply(self, effective: Effective) -> None:
+    def _hold_back(self, now_s: float) -> None:
+        """Take out of what is to be done what a least time does not allow yet."""
+        asked = self.resolved.effective
+        may, self.due_s = self._least.hold(asked, now_s, free=self.holds_island)
+        if may is not asked:
+            by = self.resolved.setpoint_by if may.power_w == asked.power_w else HOLD
+            self.resolved = msgspec.structs.replace(self.resolved, effective=may, setpoint_by=by)
+
+    def _apply(self, effective: Effective, now_s: float) -> None:
         if self._tell is None:
             return  # a module refuses such a device when it is made
         try:
@@ -284,11 +316,14 @@ class Part:
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.answer = None
             self._applied = None  # it may have been done in part: even what held before must be told again
+            self._least.told(effective, now_s)
             self.raise_fault(APPLY_FAILED, repr(error))
             return  # not settled: the next period tries again
         self.clear_fault(APPLY_FAILED)
         # a device that refuses does what it did before; nobody else would ever end that, so it is asked again
         done = not isinstance(self.answer, Refused)
+        if done:
+            self._least.told(effective, now_s)
         self._applied = effective if done else None
         self._settled = done
 
