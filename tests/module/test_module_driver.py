@@ -6,6 +6,7 @@ from math import inf, nan
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from ores.link.errors import ConfigError
 from ores.model import (
@@ -224,3 +225,30 @@ def test_a_device_that_promises_commands_must_take_them(things):
     about = About(name="a", maker="b", model="c", serial="d")
     with pytest.raises(ConfigError, match="no `apply`"):
         Module(Deaf(), about, module_id="m" * 26, clock=things.HandClock())
+
+
+def test_what_a_driver_leaves_out_is_unknown_and_not_gone(things):
+    bench = things.Bench(things.Battery())
+    bench.module.device.readings["battery"] = ElementState()
+    bench.clock.move(1.0)
+    told = bench.state.elements["battery"]
+    assert told.ac_measure.power_w is None
+    assert told.storage.soc_pct is None
+    assert told.energy.energy_in_wh is not None, "the module counts"
+    assert told.quality is UNSET
+
+
+def test_counters_that_a_driver_leaves_out_once_are_unknown_and_do_not_begin_anew(things):
+    bench = things.Bench(things.Battery())
+    whole = ElementState(
+        ac_measure=AcMeasure(power_w=1.0),
+        storage=Storage(soc_pct=50.0),
+        energy=Energy(energy_in_wh=7.0, energy_out_wh=8.0, counter_epoch=3),
+    )
+    bench.module.device.readings["battery"] = whole
+    bench.clock.move(1.0)
+    bench.module.device.readings["battery"] = msgspec.structs.replace(whole, energy=UNSET)
+    bench.clock.move(2.0)
+    assert bench.state.elements["battery"].energy == Energy(
+        energy_in_wh=None, energy_out_wh=None, counter_epoch=3
+    )

@@ -60,6 +60,8 @@ class Part:
         self.reading = readings.unknown(
             element, Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=0)
         )
+        self._raw: ElementState | None = None
+        self._nothing: Final = readings.unknown(element, UNSET)
         self.counts_itself: bool | None = None
         self.own = FREE
         self.failsafe = NO_CEILINGS
@@ -80,13 +82,15 @@ class Part:
         self._least: Final = LeastTimes(element.capabilities)
         self.due_s = inf
         self.resolved: Resolved = self._resolve()
+        self._report()
 
     def read(self) -> None:
         """Read the device. Whatever goes wrong there makes this element unknown, and nothing else."""
         try:
             reading = self._device.read(self.element.id)
-            if reading == self.reading:
+            if reading == self._raw:
                 return
+            raw = reading
             if type(reading) is not ElementState:
                 raise TypeError(f"a reading is an ElementState, not {reading!r}")  # noqa: TRY301
             if readings.is_sound(reading):
@@ -97,9 +101,14 @@ class Part:
             self.clear_fault(READ_FAILED)
             if self.counts_itself is not True:
                 self.counts_itself = reading.energy is not UNSET
+            reading = readings.completed(reading, self._nothing)
+            if reading.energy is UNSET and self.counts_itself:
+                reading = msgspec.structs.replace(reading, energy=self._counters())
+            self._raw = raw
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.raise_fault(READ_FAILED, repr(error))
             reading = readings.unknown(self.element, self._counters())
+            self._raw = None
         self.reading = reading
 
     def bind(self, own: Own) -> None:

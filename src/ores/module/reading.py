@@ -28,6 +28,7 @@ from ores.model import (
 )
 
 _PLACE: Final = re.compile(r" - at `(?:key in `)?\$\.?([a-z_.]*)")
+_CAPABILITIES: Final = tuple(name for name in ElementState.__struct_fields__ if name != "quality")
 _TRIES_MAX: Final = 64
 """More values than one element has."""
 
@@ -80,6 +81,21 @@ def unknown(element: Element, energy: Energy | UnsetType) -> ElementState:
         ev=UNSET if able.ev is UNSET else Ev(connected=None),
         quality="bad",
     )
+
+
+def completed(reading: ElementState, nothing: ElementState) -> ElementState:
+    """The reading with everything that is declared: what a driver leaves out is unknown (QTY-005).
+
+    Args:
+        reading: As the driver gave it.
+        nothing: What `unknown` says of the element.
+    """
+    missing = {
+        name: getattr(nothing, name)
+        for name in _CAPABILITIES
+        if getattr(reading, name) is UNSET and getattr(nothing, name) is not UNSET
+    }
+    return msgspec.structs.replace(reading, **missing) if missing else reading
 
 
 def power_w(reading: ElementState) -> float | None:
