@@ -8,6 +8,9 @@ from msgspec import UNSET
 
 from ores.model import ElementState
 
+STILL_W = 15.0
+"""Less than this is what meters and standby make of nothing."""
+
 
 def kilo(power_w: float) -> str:
     """Power as people say it."""
@@ -79,7 +82,9 @@ def _tie(state: ElementState) -> str:
 
 
 def _meter(_state: ElementState, power: float) -> str:
-    return f"importing {kilo(power)}" if power >= 0.0 else f"exporting {kilo(-power)}"
+    if abs(power) < STILL_W:
+        return "balanced"
+    return f"importing {kilo(power)}" if power > 0.0 else f"exporting {kilo(-power)}"
 
 
 def _any(_state: ElementState, power: float) -> str:
