@@ -137,10 +137,11 @@ class Panel:
 
     def __init__(self) -> None:
         self.elements = [
-            element("circuit", "circuit", switch=SwitchCapability()),
+            element("circuit", "circuit", bus="grid", switch=SwitchCapability()),
             element(
                 "pump",
                 "heat",
+                bus="backup",
                 mode=ModeCapability(modes={"off": ModeRange(), "normal": ModeRange(), "boost": ModeRange()}),
             ),
             element("tie", "tie", isolate=IsolateCapability(upstream_bus="grid", downstream_bus="backup")),

@@ -14,6 +14,7 @@ from ores.model import (
     Description,
     ElementSettings,
     ElementState,
+    EnergyCapability,
     Failsafe,
     Isolate,
     IsolateCapability,
@@ -21,6 +22,7 @@ from ores.model import (
     Limits,
     Policy,
     Problem,
+    ProduceCapability,
     Rating,
     Request,
     RequestResult,
@@ -92,6 +94,23 @@ def battery_without(**changed):
     return element("battery", "battery", **able)
 
 
+def tie_element():
+    return element("tie", "tie", isolate=IsolateCapability(upstream_bus="grid", downstream_bus="backup"))
+
+
+def circuit_element(number):
+    return element(
+        f"circuit_{number}",
+        "circuit",
+        bus="grid",
+        terminals=["L1", "L2", "L3"],
+        connection="three_phase",
+        ac_measure=AcMeasureCapability(),
+        energy=EnergyCapability(),
+        switch=SwitchCapability(),
+    )
+
+
 @pytest.mark.parametrize(
     ("elements", "names"),
     [
@@ -124,6 +143,20 @@ def battery_without(**changed):
             ],
             "no lease may close a tie",
         ),
+        ([element("pump", "heat"), tie_element()], "element pump bus"),
+        (
+            [element("house", "meter", connection="three_phase", ac_measure=AcMeasureCapability())],
+            "element house terminals",
+        ),
+        (
+            [
+                element("roof", "inverter", produce=ProduceCapability(peak_w=5000.0)),
+                element("box", "inverter", upstream="roof"),
+                element("string", "pv", upstream="box", produce=ProduceCapability(peak_w=5000.0)),
+            ],
+            "produce here and on roof",
+        ),
+        ([circuit_element(number) for number in range(256)], "more are two modules"),
         (
             [
                 element(name, "meter", ac_measure=AcMeasureCapability(connection_point=True))
@@ -136,6 +169,17 @@ def battery_without(**changed):
 def test_a_description_that_makes_no_sense_is_found_at_the_makers_desk(elements, names):
     with pytest.raises(ConfigError, match=names):
         check_elements(elements)
+
+
+def test_a_hundred_circuits_on_three_conductors_are_one_module():
+    check_elements([circuit_element(number) for number in range(100)])
+
+
+def test_strings_that_each_tell_their_sun_hang_behind_an_inverter_that_does_not():
+    strings = [
+        element(name, "pv", upstream="roof", produce=ProduceCapability(peak_w=5000.0)) for name in ("a", "b")
+    ]
+    check_elements([element("roof", "inverter"), *strings])
 
 
 # -- reading and commanding

@@ -16,26 +16,60 @@ from msgspec import UNSET, UnsetType
 from ores.link import codec
 from ores.link.errors import ConfigError, InvalidMessage
 from ores.model import (
+    AcMeasure,
     AcMeasureCapability,
+    AcTerminal,
     Capabilities,
+    DcMeasure,
     DcMeasureCapability,
     Description,
     Element,
+    Energy,
     EnergyCapability,
+    Ev,
     EvCapability,
+    FormGrid,
     FormGridCapability,
     GridCodeCapability,
+    Isolate,
     IsolateCapability,
     LimitCapability,
+    LimitState,
+    Mode,
     ModeCapability,
+    Produce,
     ProduceCapability,
     Rating,
     SetpointCapability,
+    SetpointState,
+    Storage,
     StorageCapability,
+    Switch,
     SwitchCapability,
+    Thermal,
     ThermalCapability,
 )
 
+STATE_MAX_BYTES: Final = 65_536
+_STATE_FRAME_BYTES: Final = 512
+"""What a state holds beside its elements."""
+_LONG_NUMBER: Final = -1234.5
+"""As long as a driver's number gets that rounds to what its meter can tell."""
+_POINTS: Final = {
+    "ac_measure": AcMeasure,
+    "dc_measure": DcMeasure,
+    "energy": Energy,
+    "limit": LimitState,
+    "setpoint": SetpointState,
+    "produce": Produce,
+    "storage": Storage,
+    "switch": Switch,
+    "isolate": Isolate,
+    "form_grid": FormGrid,
+    "mode": Mode,
+    "thermal": Thermal,
+    "ev": Ev,
+}
 ORES_VERSION: Final = "1.0"
 PAGE_MAX_BYTES: Final = 4096
 """A reader with little memory takes a page whole."""
@@ -143,6 +177,9 @@ def check_elements(elements: Sequence[Element]) -> None:
         _check_schema(one)
         _check_upstream(one, by_id)
         _check_capabilities(one)
+    _check_buses(elements)
+    _check_sources(elements, by_id)
+    _check_state_size(elements)
     points = [one.id for one in elements if _at_connection_point(one)]
     if len(points) > 1:
         raise ConfigError("connection_point", found=", ".join(points), allowed="one element at most")
@@ -233,6 +270,63 @@ def _check_upstream(one: Element, by_id: dict[str, Element]) -> None:
         step = by_id[step.upstream]
 
 
+def _check_buses(elements: Sequence[Element]) -> None:
+    """Where a tie can open, a hub has to know who sits on which side of it (BUS-001)."""
+    ties = [one.id for one in elements if not isinstance(one.capabilities.isolate, UnsetType)]
+    if not ties:
+        return
+    for one in elements:
+        if one.bus is UNSET and one.connection != "dc" and one.id not in ties:
+            raise ConfigError(
+                f"element {one.id} bus",
+                found="none, in a module with a tie",
+                allowed="the bus that it hangs on, or connection dc",
+            )
+
+
+def _check_sources(elements: Sequence[Element], by_id: dict[str, Element]) -> None:
+    """Told twice, the sun shines twice (CAP-020)."""
+    for one in elements:
+        if isinstance(one.capabilities.produce, UnsetType):
+            continue
+        step = one
+        while not isinstance(step.upstream, UnsetType):
+            step = by_id[step.upstream]
+            if not isinstance(step.capabilities.produce, UnsetType):
+                raise ConfigError(
+                    f"element {one.id} produce",
+                    found=f"produce here and on {step.id} before it",
+                    allowed="one of them: a source is told once",
+                )
+
+
+def _check_state_size(elements: Sequence[Element]) -> None:
+    """A hub holds many modules, each with its buffers (SIZE-002)."""
+    size = sum(len(msgspec.json.encode({one.id: _full_state(one)})) for one in elements) + _STATE_FRAME_BYTES
+    if size > STATE_MAX_BYTES:
+        raise ConfigError(
+            "elements",
+            found=f"{len(elements)}, whose state has about {size} bytes",
+            allowed=f"as many as a state of {STATE_MAX_BYTES} bytes holds; more are two modules",
+        )
+
+
+def _full_state(one: Element) -> dict[str, object]:
+    """What an element's state grows to: each point of each capability, in numbers as long as they get."""
+    able = one.capabilities
+    points: dict[str, object] = {}
+    for capability, kind in _POINTS.items():
+        if getattr(able, capability) is UNSET:
+            continue
+        shape: dict[str, object] = dict.fromkeys(kind.__struct_fields__, _LONG_NUMBER)
+        if kind is AcMeasure:
+            terminals = [] if isinstance(one.terminals, UnsetType) else one.terminals
+            per_conductor = dict.fromkeys(AcTerminal.__struct_fields__, _LONG_NUMBER)
+            shape = {**shape, "terminals": dict.fromkeys(terminals, per_conductor)}
+        points[capability] = shape
+    return points
+
+
 def _check_capabilities(one: Element) -> None:
     able = one.capabilities
     rating = Rating() if isinstance(able.rating, UnsetType) else able.rating
@@ -257,6 +351,16 @@ def _check_capabilities(one: Element) -> None:
                     found=getattr(able.setpoint, field),
                     allowed=f"at most rating.{field}, {most}",
                 )
+    if (
+        not isinstance(able.ac_measure, UnsetType)
+        and one.terminals is UNSET
+        and one.connection in {"split_phase", "three_phase"}
+    ):
+        raise ConfigError(
+            f"element {one.id} terminals",
+            found=f"none, at a {one.connection} connection",
+            allowed="the conductors that feed it: fuses act on conductors",
+        )
     has_tie = not isinstance(able.isolate, UnsetType)
     if (one.kind == "tie") != has_tie:
         raise ConfigError(
