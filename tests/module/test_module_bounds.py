@@ -7,16 +7,22 @@ from math import inf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from ores.model import (
+    AcMeasure,
+    AcTerminal,
     ElementCommand,
+    ElementState,
     Failsafe,
     Lease,
     LimitCapability,
     Limits,
+    Policy,
     Rating,
     SetpointCapability,
     SetpointCommand,
+    Storage,
 )
 from ores.module import element, setpoint
 from ores.module.effective import FREE, Ceilings, Own, resolve, rules_of
@@ -195,3 +201,42 @@ def things_battery():
 @pytest.fixture(scope="module")
 def things_element():
     return lambda able: element("one", "battery", setpoint=able)
+
+
+def test_a_state_that_grows_too_large_is_unknown_and_the_lease_still_ends(things):
+    names = [f"battery_{number}" for number in range(120)]
+    device = things.Battery(*[things.battery_element(name) for name in names])
+    bench = things.Bench(device)
+    bench.send({names[-1]: setpoint(2000.0)}, ttl_s=3.0)
+    terminals = {
+        line: AcTerminal(power_w=1 / 3, current_a=1 / 3, voltage_v=700 / 3) for line in ("L1", "L2", "L3")
+    }
+    for name in names:
+        device.readings[name] = ElementState(
+            ac_measure=AcMeasure(power_w=1 / 3, frequency_hz=149 / 3, terminals=terminals),
+            storage=Storage(soc_pct=100 / 3, temperature_c=100 / 3),
+        )
+    bench.clock.move(2.0)
+    assert "state_too_large" in bench.state.elements[names[0]].fault.codes
+    assert bench.state.elements[names[0]].ac_measure.power_w is None
+    reply = bench.ask("GET", "/state")
+    assert (reply.status, len(reply.body) <= 65_536) == (200, True)
+    bench.clock.move(4.0)
+    assert device.told.power_w == 0.0
+    device.readings.clear()
+    bench.clock.move(5.0)
+    assert len(bench.state.elements) == 120
+    bench.clock.move(6.0)
+    assert bench.state.elements[names[0]].fault is UNSET
+
+
+def test_however_many_settings_are_put_no_second_has_more_than_ten_states(things):
+    bench = things.Bench(things.Battery())
+    times = []
+    bench.stream.send = lambda frame: times.append(bench.clock.now())
+    for step in range(300):
+        bench.clock.move(step * 0.02)
+        assert bench.ask("PUT", "/policy", Policy(kind=("idle", "free")[step % 2])).status == 200
+    bench.clock.move(8.0)
+    assert all(later - first >= 1.0 - 1e-3 for first, later in zip(times, times[10:], strict=False))
+    assert len(times) >= 50, "and what has changed is told"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
@@ -36,12 +37,12 @@ from ores.model import (
 from ores.module import problems
 from ores.module.control import Control
 from ores.module.counters import EnergyCounters
-from ores.module.description import About, check_elements, description_pages
+from ores.module.description import STATE_MAX_BYTES, About, check_elements, description_pages
 from ores.module.device import Commandable, Device, HasNews, Refused, TakesSettings
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
-from ores.module.reading import power_w
+from ores.module.reading import power_w, unknown
 from ores.module.resources import Resources
 from ores.module.store import MemoryStore, Saved, Store
 
@@ -50,11 +51,17 @@ _log: Final = logging.getLogger("ores.module")
 MESSAGE_MAX_BYTES: Final = 4096
 PUSH_MIN_S: Final = 0.1
 """Shortest time between two states, however lively the device."""
+PUSHES_MAX: Final = 10
+"""In any second, whatever the reason (STREAM-004)."""
 RETRY_S: Final = 10.0
 """Between two tries to write to a store that has failed."""
 SAVE_COUNTERS_S: Final = 900.0
 """Flash wears out: 100 writes a day are harmless for decades."""
 
+_DUST_S: Final = 1e-6
+"""Timers fire when they fire."""
+_WRAPPING_BYTES: Final = len('{"state":}')
+STATE_TOO_LARGE: Final = "state_too_large"
 STORE_LOST: Final = "store_lost"
 STORE_FAILED: Final = "store_failed"
 
@@ -128,6 +135,7 @@ class Module:
         self._energies: dict[str, Energy] = {}
         self._sent_s = float("-inf")
         self._sent: list[_Sent] = []
+        self._pushed_s: deque[float] = deque(maxlen=PUSHES_MAX)
         self._next_s = 0.0
         self._timers: dict[str, Handle] = {}
         self._lease_timer_s = float("inf")
@@ -240,16 +248,44 @@ class Module:
 
     def state_frame(self) -> bytes:
         """The state as a frame; every reading in it has been checked when it was read."""
-        return _encoder.encode(FromModule(state=self.state()))
+        frame = _encoder.encode(FromModule(state=self.state()))
+        if len(frame) > STATE_MAX_BYTES or STATE_TOO_LARGE in self.parts[0].faults:
+            frame = _encoder.encode(FromModule(state=self.fitting_state()))
+        return frame
+
+    def fitting_state(self) -> State:
+        """The state, if it fits a message; else what it says of the elements is unknown, with a fault.
+
+        Numbers with many digits can make a state larger than was foreseen at the maker's desk. That must
+        neither end the streams nor keep a lease from ending.
+        """
+        state = self.state()
+        if len(_encoder.encode(state)) <= STATE_MAX_BYTES - _WRAPPING_BYTES:
+            self.parts[0].clear_fault(STATE_TOO_LARGE)
+            return state
+        self.parts[0].raise_fault(STATE_TOO_LARGE, f"more than {STATE_MAX_BYTES} bytes; nothing is told")
+        first = self.parts[0].element
+        nothing = msgspec.structs.replace(unknown(first, UNSET), fault=self.parts[0].fault())
+        return msgspec.structs.replace(state, elements={first.id: nothing})
 
     def push(self) -> None:
-        """Send the state to all who listen."""
-        self._sent_s = self._clock.now()
+        """Send the state to all who listen, at most ten times a second."""
+        now_s = self._clock.now()
+        if len(self._pushed_s) == PUSHES_MAX and now_s - self._pushed_s[0] < 1.0 - _DUST_S:
+            if "push" not in self._timers:
+                self._timers["push"] = self._clock.call_at(self._pushed_s[0] + 1.0, self._push_due)
+            return
+        self._sent_s = now_s
+        self._pushed_s.append(now_s)
         self._sent = [(part.reading, tuple(part.faults)) for part in self.parts]
         if self._streams:
             frame = self.state_frame()
             for stream in tuple(self._streams):
                 stream.send(frame)
+
+    def _push_due(self) -> None:
+        self._timers.pop("push", None)
+        self.push()
 
     def redecide(self) -> None:
         """Something persistent has changed: act on it, and tell."""

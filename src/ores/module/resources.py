@@ -54,7 +54,7 @@ class Resourceful(Protocol):
     @property
     def device(self) -> Device: ...  # noqa: D102
 
-    def state(self) -> State: ...  # noqa: D102
+    def fitting_state(self) -> State: ...  # noqa: D102
     def take_lease(self, peer: Peer, lease: Lease) -> LeaseResult: ...  # noqa: D102
     def changed(self) -> None: ...  # noqa: D102
     def configure(self, element: str, settings: ElementSettings) -> Refused | None: ...  # noqa: D102
@@ -117,7 +117,7 @@ class Resources:
         return pages[page - 1]
 
     def _get_state(self, _peer: Peer, _body: bytes) -> object:
-        return self._module.state()
+        return self._module.fitting_state()
 
     def _put_lease(self, peer: Peer, body: bytes) -> object:
         return self._module.take_lease(peer, _command(Lease, body))
