@@ -13,6 +13,7 @@ from tests.control.control_homes import (
     battery_state,
     charger,
     charger_state,
+    describe,
     hybrid,
     hybrid_state,
     meter,
@@ -24,6 +25,7 @@ from tests.control.control_homes import (
     pv_state,
     setpoint_w,
     snap,
+    state,
     wants,
 )
 
@@ -123,6 +125,20 @@ def test_on_an_island_circuits_are_opened_when_the_former_nears_its_end() -> Non
     for low in (home(300.0, 50.0), home(4000.0, 15.0)):
         assert once(low).commands[PANEL]["b"].switch.closed is False
         assert "a" not in once(low).commands[PANEL]
+
+
+def test_a_charging_point_that_stores_and_names_no_vehicle_is_decided_on_like_a_battery() -> None:
+    caps = {
+        "ac_measure": {},
+        "rating": {"consume_max_w": 3000, "produce_max_w": 3000},
+        "limit": {"consume": True, "produce": True},
+        "setpoint": {"consume_max_w": 3000, "produce_max_w": 3000, "response_s": 1.0},
+        "storage": {"capacity_wh": 40000.0},
+    }
+    box = describe(EV, [{"id": "evse", "kind": "evse", "bus": "grid", "capabilities": caps}])
+    now = state({"evse": {"ac_measure": {"power_w": 0.0}, "storage": {"soc_pct": 50.0}}})
+    home = snap([(meter(), meter_state(1000.0)), (box, now)])
+    assert once(home).commands[EV]["evse"].setpoint.power_w < -500.0
 
 
 def test_zero_export_leaves_no_producer_a_watt_when_the_hub_dies() -> None:

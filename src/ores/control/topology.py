@@ -152,6 +152,8 @@ class Topology(Struct, frozen=True, kw_only=True):
         meter_period_s: How often it reports.
         plain: Elements that only take limits and are none of the others.
         boundary: Elements that hang directly on the home grid and measure themselves.
+        stores: What holds energy for the house; a vehicle's battery does not.
+        capacities: In Wh, of everything that stores, vehicles too.
         by_module: Keys of all places by module id.
     """
 
@@ -273,9 +275,7 @@ class _Builder:
                 self.meter, self.meter_period_s = place, module.period_s
             elif not place.circuit and module.on_boundary(element):
                 self.boundary.append(place)
-        if caps.storage is not UNSET and element.kind != "evse":
-            self.stores.append(place)
-            self.capacities[place.key] = caps.storage.capacity_wh
+        self._sort_store(element, place)
         if caps.form_grid is not UNSET:
             self.former_max_w[place.key] = caps.form_grid.power_max_w
         if caps.isolate is not UNSET:
@@ -295,6 +295,13 @@ class _Builder:
         elif element.kind == "circuit" or (caps.switch is not UNSET and caps.isolate is UNSET):
             self.circuits.append((element, place))
         self._sort_sources(module, element, taken)
+
+    def _sort_store(self, element: Element, place: Place) -> None:
+        storage = element.capabilities.storage
+        if storage is not UNSET:
+            self.capacities[place.key] = storage.capacity_wh
+            if element.kind != "evse":  # what a vehicle holds is not the house's
+                self.stores.append(place)
 
     def _sort_sources(self, module: _Module, element: Element, taken: set[str]) -> None:
         caps, place = element.capabilities, module.places[element.id]
