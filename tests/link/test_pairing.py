@@ -359,6 +359,21 @@ def test_a_reset_forgets_every_hub() -> None:
     assert desk.code != code_of(SECRET)
 
 
+def test_a_reset_ends_a_lock_out_and_forgets_how_often_there_was_one() -> None:
+    machine, new = module(), new_secret()
+    for _ in range(5):
+        guess(machine)
+    assert machine.status(0.0).open is False
+    machine.reset(new)
+    assert machine.status(0.0).open is True
+    assert shake(machine, hub(new)).role == "controller"
+    machine.reset(new)
+    for _ in range(5):
+        guess(machine)
+    assert machine.status(0.0).open is False
+    assert machine.press_button(0.0) == 30.0
+
+
 def test_the_registry_and_the_code_agree() -> None:
     path = Path(__file__).parents[2] / "standard/registry/errors.yaml"
     rows = {row["code"]: (row["status"], row["title"]) for row in yaml.safe_load(path.read_text())}

@@ -31,7 +31,7 @@ def load_or_create_secret(path: Path) -> bytes:
     """
     if not path.exists():
         secret = new_secret()
-        write_private_file(path, f"{code_of(secret)}\n".encode())
+        keep_secret(path, secret)
         return secret
     advice = "the code on the module's label; or remove the file for a new code"
     text = read_private_file(path, advice)
@@ -39,6 +39,15 @@ def load_or_create_secret(path: Path) -> bytes:
         return secret_of(text.decode("ascii"))
     except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), found=f"no code ({error})", allowed=advice) from None
+
+
+def keep_secret(path: Path, secret: bytes) -> None:
+    """Write the code of a secret as the label.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    write_private_file(path, f"{code_of(secret)}\n".encode())
 
 
 class PairingDesk:

@@ -204,6 +204,8 @@ class ModulePairing:
     def reset(self, secret: bytes, controller: str | None = None) -> None:
         """Factory reset or transfer: a new secret, and nothing of the old owner's pairing goes on.
 
+        Nor does a lock-out: it guarded the old secret, and whoever resets stands at the device.
+
         Args:
             secret: A new one; the old label is void.
             controller: Fingerprint of a hub that stays; None leaves the module unpaired and listening.
@@ -212,6 +214,9 @@ class ModulePairing:
         self._controller = controller
         self._pending = None
         self._open_until_s = 0.0
+        self._tries = self._lockouts = 0
+        self._locked_at_s = None
+        self._seen.clear()
 
     def start(self, now_s: float, message: PairingStart) -> PairingChallenge:
         """Answer a hub that wants to pair. Counts as a try until it is confirmed.

@@ -69,6 +69,13 @@ class Control:
         self._asked: Mapping[str, ElementCommand] | None = None
         self._wished: Mapping[str, ElementCommand] = {}
 
+    def forget(self) -> None:
+        """Nothing of an owner is left: neither a lease, nor its hub's epoch, nor the policy chosen."""
+        self.book = LeaseBook(self.book.boot_id)
+        for part in self.parts.values():
+            part.lease(None)
+        self.policy = Policy(kind=next(iter(self.policies)))
+
     def read(self) -> None:
         """Read every element, each for itself."""
         for part in self.parts.values():

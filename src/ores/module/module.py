@@ -32,6 +32,7 @@ from ores.model import (
     LeaseInForce,
     LeaseResult,
     State,
+    StorageSettings,
     ToModule,
 )
 from ores.module import problems
@@ -329,6 +330,32 @@ class Module:
             detail = self.parts[0].faults[STORE_FAILED]
             raise problems.Refusal("storage_failed", f"nothing has been changed: {detail}")
         self._take_over(saved)
+        self.redecide()
+
+    def factory_reset(self) -> None:
+        """End the lease, and go back to policy, settings and failsafe limits of the factory (LIFE-002).
+
+        Energy counters go on: they are the device's, and tell nothing of whoever had it.
+
+        Raises:
+            ConfigError: It cannot be kept. The lease has ended; policy, settings and limits still hold.
+        """
+        self.control.expire(float("inf"))
+        factory = Saved(
+            counters_wh=self._counters.totals_wh(), counter_epoch=self._counters.counter_epoch, clean=False
+        )
+        if not self.keep(factory):
+            self.redecide()
+            detail = self.parts[0].faults[STORE_FAILED]
+            raise ConfigError("factory reset", found=detail, allowed="a store that can be written")
+        self.control.forget()
+        for part in self.parts:
+            if part.has_reserve:
+                part.reserve_pct = 0.0
+                settings = ElementSettings(storage=StorageSettings(reserve_pct=0.0))
+                if (refused := self.configure(part.element.id, settings)) is not None:
+                    _log.warning("%s: its settings are refused: %s", part.element.id, refused.detail)
+        self._take_over(factory)
         self.redecide()
 
     def _take_over(self, saved: Saved) -> None:

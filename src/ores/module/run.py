@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Final
 
 from ores.link.clock import Clock, RealClock
-from ores.link.desk import PairingDesk, load_or_create_secret
+from ores.link.desk import PairingDesk, keep_secret, load_or_create_secret
 from ores.link.discovery import Announcement, announce
 from ores.link.errors import ConfigError
 from ores.link.identity import Identity, load_or_create
+from ores.link.pairing import new_secret
 from ores.link.pins import Pins
 from ores.link.server import Server, serve
 from ores.model import ElementCommand
@@ -52,13 +53,40 @@ class Running:
     """
 
     def __init__(
-        self, module: Module, identity: Identity, pins: Pins, desk: PairingDesk, server: Server
+        self,
+        module: Module,
+        identity: Identity,
+        pins: Pins,
+        desk: PairingDesk,
+        server: Server,
+        *,
+        label: Path,
     ) -> None:
         self.module: Final = module
         self.identity: Final = identity
         self.pins: Final = pins
         self.desk: Final = desk
         self.server: Final = server
+        self._label: Final = label
+
+    def factory_reset(self) -> str:
+        """Somebody at the device wants all of the owner forgotten: pins, lease, policy, settings, limits.
+
+        The key stays: it is what the module is. The code is a new one, for whoever has read the old one.
+
+        Returns:
+            The new code.
+
+        Raises:
+            ConfigError: A file cannot be written; what could be forgotten by then is, and it may be tried
+                again.
+        """
+        secret = new_secret()
+        # the label first: were it last, a full disk would leave an open module with the code that is known
+        keep_secret(self._label, secret)
+        self.desk.reset(secret)
+        self.module.factory_reset()
+        return self.desk.code
 
 
 @asynccontextmanager
@@ -131,7 +159,7 @@ async def running(
             announcement = await _announced(identity, server.port, about.name, interfaces)
             if announcement is not None:
                 ending.push_async_callback(announcement.close)
-        yield Running(module, identity, pins, desk, server)
+        yield Running(module, identity, pins, desk, server, label=directory / "label")
 
 
 def run(
