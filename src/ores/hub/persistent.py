@@ -7,6 +7,7 @@ already.
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +24,8 @@ from ores.model import Description, ElementSettings, Failsafe, Limits, Policy, S
 DEADLINE_S = 10.0
 AGAIN_FIRST_S = 2.0
 AGAIN_MAX_S = 300.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class PersistentKeeper:
                 await self._bring(session)
             except Forbidden as error:
                 self._complain(error)  # asking again would not help; a change of wish or a new session may
-            except OresError as error:
+            except Exception as error:  # noqa: BLE001  a defect met here must not leave the limits unwritten for ever
                 self._complain(error)
                 self._clock.call_at(self._clock.now() + again_s, self._changed.set)
                 again_s = min(AGAIN_MAX_S, again_s * 2.0)
@@ -148,13 +151,12 @@ class PersistentKeeper:
         if wrong := [s for s in self._stores if self.kept.reserves.get(s) != reserve_pct]:
             raise PeerError(f"the reserve read back of {', '.join(wrong)} is not {reserve_pct:g} %")
 
-    def _complain(self, error: OresError) -> None:
-        self._notices.raise_(
-            "settings_not_taken",
-            f"failsafe limits, policy or reserve: {error.detail}",
-            level="error",
-            module=self.id,
-        )
+    def _complain(self, error: Exception) -> None:
+        why = error.detail if isinstance(error, OresError) else f"{type(error).__name__}: {error}"
+        text = f"failsafe limits, policy or reserve: {why}"
+        new = self._notices.raise_("settings_not_taken", text, level="error", module=self.id)
+        if new and not isinstance(error, OresError):
+            _log.error("settings of module %s", self.id, exc_info=error)
 
 
 def _reserves(settings: Settings) -> dict[str, float]:
