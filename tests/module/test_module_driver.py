@@ -252,3 +252,55 @@ def test_counters_that_a_driver_leaves_out_once_are_unknown_and_do_not_begin_ane
     assert bench.state.elements["battery"].energy == Energy(
         energy_in_wh=None, energy_out_wh=None, counter_epoch=3
     )
+
+
+class Knob:
+    """A battery with a knob on its front."""
+
+    def __init__(self, battery):
+        self._battery = battery
+        self.elements = battery.elements
+        self.says = None
+        self.news = None
+
+    def read(self, element):
+        return self._battery.read(element)
+
+    def apply(self, element, command):
+        return self._battery.apply(element, command)
+
+    def tell(self, changed):
+        self.news = changed
+
+    def taken_over(self):
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+
+@pytest.mark.parametrize("who", ["local", "protection"])
+def test_a_hand_at_the_device_or_its_protection_is_said_at_once_and_the_lease_runs_on(things, who):
+    device = Knob(things.Battery())
+    bench = things.Bench(device)
+    bench.send({"battery": setpoint(1000.0)}, ttl_s=10.0)
+    bench.clock.move(1.5)
+    device.says = who
+    device.news()
+    assert bench.state.control_source == who
+    assert bench.state.lease.expires_in_s == 8.5
+    device.says = None
+    bench.clock.move(2.0)
+    assert bench.state.control_source == "lease"
+
+
+@pytest.mark.parametrize("says", ["somebody", 7, ["local"], OSError("no answer")])
+def test_a_device_that_cannot_say_who_decides_is_a_fault_and_no_more(things, says):
+    device = Knob(things.Battery())
+    bench = things.Bench(device)
+    device.says = says
+    bench.clock.move(1.0)
+    assert bench.state.control_source == "policy"
+    assert bench.state.elements["battery"].fault.codes == ["control_source_invalid"]
+    device.says = None
+    bench.clock.move(2.0)
+    assert bench.state.elements["battery"].fault is UNSET

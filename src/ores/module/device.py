@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -66,6 +66,15 @@ class Commandable(Protocol):
 
         Called when what has to be done changes, and again each period after an exception or a refusal.
         """
+        ...
+
+
+@runtime_checkable
+class DecidesItself(Protocol):
+    """A device at which something else than lease and policy can decide: a knob, an app, protection."""
+
+    def taken_over(self) -> Literal["local", "protection"] | None:
+        """Who decides there now; None: the module does. The lease's time runs on meanwhile."""
         ...
 
 

@@ -39,7 +39,7 @@ from ores.module import problems
 from ores.module.control import Control
 from ores.module.counters import EnergyCounters
 from ores.module.description import STATE_MAX_BYTES, About, check_elements, description_pages
-from ores.module.device import Commandable, Device, HasNews, Refused, TakesSettings
+from ores.module.device import Commandable, DecidesItself, Device, HasNews, Refused, TakesSettings
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
@@ -62,6 +62,8 @@ SAVE_COUNTERS_S: Final = 900.0
 _DUST_S: Final = 1e-6
 """Timers fire when they fire."""
 _WRAPPING_BYTES: Final = len('{"state":}')
+TAKEN_OVER: Final = ("local", "protection")
+READ_INVALID_SOURCE: Final = "control_source_invalid"
 STATE_TOO_LARGE: Final = "state_too_large"
 STORE_LOST: Final = "store_lost"
 STORE_FAILED: Final = "store_failed"
@@ -136,6 +138,7 @@ class Module:
         self._energies: dict[str, Energy] = {}
         self._sent_s = float("-inf")
         self._sent: list[_Sent] = []
+        self._taken_over = self._told_over = ""
         self._pushed_s: deque[float] = deque(maxlen=PUSHES_MAX)
         self._next_s = 0.0
         self._timers: dict[str, Handle] = {}
@@ -236,7 +239,7 @@ class Module:
         return State(
             boot_id=self._boot_id,
             uptime_ms=self._uptime_ms(now_s),
-            control_source="policy" if lease is UNSET else "lease",
+            control_source=self._taken_over or ("policy" if lease is UNSET else "lease"),
             elements={
                 part.element.id: part.state(self._energies.get(part.element.id)) for part in self.parts
             },
@@ -278,6 +281,7 @@ class Module:
             return
         self._sent_s = now_s
         self._pushed_s.append(now_s)
+        self._told_over = self._taken_over
         self._sent = [(part.reading, tuple(part.faults)) for part in self.parts]
         if self._streams:
             frame = self.state_frame()
@@ -403,9 +407,25 @@ class Module:
     def _cycle(self, now_s: float) -> None:
         self._expire_due(now_s)
         self.control.read()
+        self._taken_over = self._who_decides()
         if self._counters:
             self._count(now_s)
         self._decide()
+
+    def _who_decides(self) -> str:
+        """What has taken over at the device; empty where the module decides (STREAM-010)."""
+        if not isinstance(self.device, DecidesItself):
+            return ""
+        try:
+            says: object = self.device.taken_over()
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; nobody else pays
+            says = repr(error)
+        sound = says in (None, *TAKEN_OVER)  # a tuple: what cannot be hashed may be said, too
+        if sound:
+            self.parts[0].clear_fault(READ_INVALID_SOURCE)
+        else:
+            self.parts[0].raise_fault(READ_INVALID_SOURCE, f"who decides: {says!r}")
+        return str(says) if sound and says else ""
 
     def _count(self, now_s: float) -> None:
         for part in self.parts:
@@ -457,7 +477,7 @@ class Module:
         self.redecide()
 
     def _is_notable(self) -> bool:
-        return any(
+        return self._taken_over != self._told_over or any(
             tuple(part.faults) != faults or _is_notable(part.reading, reading, self._notable_w)
             for part, (reading, faults) in zip(self.parts, self._sent, strict=True)
         )
