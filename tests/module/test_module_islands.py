@@ -9,6 +9,7 @@ from ores.model import (
     DcMeasure,
     DcMeasureCapability,
     ElementCommand,
+    ElementSettings,
     ElementState,
     Failsafe,
     FormGrid,
@@ -18,11 +19,15 @@ from ores.model import (
     LimitCapability,
     Limits,
     LimitState,
+    Produce,
+    ProduceCapability,
     Rating,
     SetpointCapability,
     SetpointCommand,
+    Settings,
     Storage,
     StorageCapability,
+    StorageSettings,
 )
 from ores.module import element
 
@@ -79,6 +84,43 @@ def home(things):
     bench.grid = grid
     bench.told = lambda name: [command for which, command in device.applied if which == name][-1]
     return bench
+
+
+def test_a_set_point_at_the_inverter_leaves_the_reserve_of_the_store_behind_it(things):
+    device = things.Battery(
+        element(
+            "inverter",
+            "inverter",
+            rating=Rating(consume_max_w=8000.0, produce_max_w=8000.0),
+            setpoint=SetpointCapability(consume_max_w=8000.0, produce_max_w=8000.0, response_s=1.0),
+        ),
+        element("sun", "pv", upstream="inverter", connection="dc", produce=ProduceCapability(peak_w=5000.0)),
+        element(
+            "store",
+            "battery",
+            upstream="inverter",
+            connection="dc",
+            storage=StorageCapability(capacity_wh=10_000.0, reserve_setting=True),
+        ),
+    )
+    device.readings["inverter"] = ElementState()
+    device.readings["sun"] = ElementState(produce=Produce(available_w=2000.0))
+    device.readings["store"] = ElementState(storage=Storage(soc_pct=20.0))
+    bench = things.Bench(device)
+    reserve = ElementSettings(storage=StorageSettings(reserve_pct=30.0))
+    assert bench.ask("PUT", "/settings", Settings(elements={"store": reserve})).status == 200
+    outcome = bench.send({"inverter": ElementCommand(setpoint=SetpointCommand(power_w=-5000.0))})
+    assert outcome.outcomes["inverter"].setpoint.power_w == pytest.approx(-1900.0)
+    assert outcome.outcomes["inverter"].setpoint.limited_by == "reserve"
+    told = len(device.applied)
+    bench.clock.move(3.0)
+    assert len(device.applied) == told
+    device.readings["sun"] = ElementState(produce=Produce(available_w=None))
+    bench.clock.move(4.0)
+    assert device.told.power_w == 0.0
+    device.readings["store"] = ElementState(storage=Storage(soc_pct=31.0))
+    bench.clock.move(5.0)
+    assert device.told.power_w == -5000.0
 
 
 ZERO = Limits(consume_max_w=0.0, produce_max_w=0.0)

@@ -27,10 +27,13 @@ from ores.module.effective import NO_CEILINGS, Ceilings, ceilings_of, refusal, v
 from ores.module.leases import LeaseBook, WholeRefusal
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, Situation, default_commands, idle
+from ores.module.reading import power_w
 
 _log: Final = logging.getLogger("ores.module")
 
 POLICY_FAILED: Final = "policy_failed"
+SUN_TO_AC: Final = 0.95
+"""Of the sun's direct current so much becomes alternating current at least; the store would give the rest."""
 _WORSE: Final = {"applied": 0, "clipped": 1, "refused": 2}
 
 
@@ -62,6 +65,7 @@ class Control:
             for part in parts
             if part.element.capabilities.form_grid is not UNSET
         ]
+        self._carriers: Final = [found for part in parts if (found := self._carrier(part)) is not None]
         self._idle: Final = idle(elements)
         self._defaults: Final = {**default_commands(elements), **defaults}
         if (why := self._nonsense(defaults)) is not None:
@@ -102,6 +106,10 @@ class Control:
         self._hold_islands(islanded=islanded)
         for part in self.parts.values():
             part.keep_reserve(islanded=islanded)
+        if not islanded:
+            for carrier, store, suns in self._carriers:
+                if store.at_reserve():
+                    carrier.give_no_more_than(SUN_TO_AC * sum(map(_sun_w, suns)))
         wishes = self._wishes(utc)
         for name, part in self.parts.items():
             part.want(wishes[name])
@@ -156,6 +164,20 @@ class Control:
         for part in self.parts.values():
             part.lease(None)
         return True
+
+    def _carrier(self, store: Part) -> tuple[Part, Part, list[Part]] | None:
+        """The element whose set-point empties a store that has none of its own, and the sun behind it."""
+        if not store.has_reserve or store.rules.setpoint is not None:
+            return None
+        step = store.element
+        while not isinstance(step.upstream, UnsetType):
+            carrier = self.parts[step.upstream]
+            step = carrier.element
+            if carrier.rules.setpoint is not None:
+                behind = feeding(step, [part.element for part in self.parts.values()])
+                suns = [self.parts[name] for name in sorted(behind) if not self.parts[name].has_storage]
+                return carrier, store, suns
+        return None
 
     def _hold_islands(self, *, islanded: bool) -> None:
         """Free from limits and set-points what holds up an island now, and nothing else.
@@ -273,6 +295,14 @@ def feeding(former: Element, elements: Sequence[Element]) -> frozenset[str]:
         if step.upstream == former.id:
             found.add(one.id)
     return frozenset(found)
+
+
+def _sun_w(part: Part) -> float:
+    """What a source could give, else what it gives; 0 where neither is known."""
+    produce = part.reading.produce
+    if not isinstance(produce, UnsetType) and produce.available_w is not None:
+        return produce.available_w
+    return max(0.0, -(power_w(part.reading) or 0.0))
 
 
 def strictest(part: Part) -> Ceilings:

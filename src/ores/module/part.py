@@ -76,6 +76,7 @@ class Part:
         self._device: Final = device
         self._tell: Final = device.apply if isinstance(device, Commandable) else None
         able = element.capabilities.storage
+        self.has_storage: Final = not isinstance(able, UnsetType)
         self.has_reserve: Final = not isinstance(able, UnsetType) and able.reserve_setting is True
         self._applied: Effective | None = None
         self._settled = False
@@ -284,13 +285,25 @@ class Part:
         An unknown state of charge may be below it. On an island the reserve is there to be used.
         """
         own = own_of(self.reading)
-        storage = self.reading.storage
-        if self.reserve_pct > 0 and self.has_reserve and not islanded:
-            soc_pct = None if isinstance(storage, UnsetType) else storage.soc_pct
-            if soc_pct is None or soc_pct <= self.reserve_pct:
-                ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
-                own = Own(ceilings, own.range, own.limited_by, RESERVE)
+        if not islanded and self.at_reserve():
+            ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
+            own = Own(ceilings, own.range, own.limited_by, RESERVE)
         self.bind(own)
+
+    def at_reserve(self) -> bool:
+        """Whether this is a store that must not be emptied further, or may be one."""
+        if self.reserve_pct <= 0 or not self.has_reserve:
+            return False
+        storage = self.reading.storage
+        soc_pct = None if isinstance(storage, UnsetType) else storage.soc_pct
+        return soc_pct is None or soc_pct <= self.reserve_pct
+
+    def give_no_more_than(self, produce_w: float) -> None:
+        """Behind this element is a store at its reserve: what it gives beyond the sun comes from there."""
+        own = own_of(self.reading)
+        if produce_w < own.ceilings.produce_max_w:
+            ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=produce_w)
+            self.bind(Own(ceilings, own.range, own.limited_by, RESERVE))
 
     def _counters(self) -> Energy | UnsetType:
         """Unknown counters of a device that counts itself; of the same epoch, not begun anew."""
