@@ -1382,7 +1382,7 @@ export interface LimitState {
   produce_max_w?: LimitW
   current_max_a?: CurrentA
   /**
-   * Known: rating, lease, failsafe, temperature, soc, protection, source.
+   * Known: rating, lease, failsafe, temperature, soc, protection, source, minimum, reserve, hold, island.
    */
   limited_by?: Word
 }
