@@ -1,9 +1,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from tests.control.control_homes import (
     BAT,
+    BAT2,
     EV,
     HYBRID,
     METER,
@@ -33,6 +34,7 @@ from ores.control.failsafe import failsafe_limits
 from ores.control.flow import flow
 from ores.control.topology import compile_topology
 from ores.control.words import doing
+from ores.model import Failsafe, Limits
 
 
 def test_the_flow_closes_at_the_connection_point() -> None:
@@ -164,6 +166,52 @@ def test_failsafe_limits_together_keep_what_was_agreed(
     assert produce <= export_w
     assert consume + current * 690.0 <= import_w + 1e-6
     assert current <= fuse_a
+
+
+limit_w = st.one_of(st.just(UNSET), st.floats(0.0, 12000.0))
+
+
+@given(st.floats(0.0, 20000.0), limit_w, st.sampled_from([BAT, PV, HYBRID]))
+def test_what_an_absent_module_may_still_export_is_taken_from_the_others(
+    export_w: float, kept_w: float | UnsetType, absent: str
+) -> None:
+    topology = compile_topology([meter(3), battery(), pv(), hybrid(), charger()])
+    element = {BAT: "battery", PV: "pv0", HYBRID: "inverter"}[absent]
+    rating_w = topology.places[f"{absent}/{element}"].produce_max_w
+    keeps = Failsafe(elements={element: Limits(produce_max_w=kept_w)})
+    ordinary = failsafe_limits(topology, wants(export_max_w=export_w))
+    limits = failsafe_limits(topology, wants(export_max_w=export_w), {absent: keeps})
+    assert limits[absent] == ordinary[absent]  # its share, once it can be told
+    assert all(_sum_of(limits, m, "produce_max_w") <= _sum_of(ordinary, m, "produce_max_w") for m in limits)
+    others_w = sum(_sum_of(limits, m, "produce_max_w") for m in limits if m != absent)
+    held_w = rating_w if kept_w is UNSET else min(kept_w, rating_w)
+    assert others_w <= max(0.0, export_w - held_w) + 1e-6
+
+
+@given(st.floats(0.0, 40000.0), limit_w)
+def test_what_an_absent_battery_may_still_charge_is_taken_from_the_others(
+    import_w: float, kept_w: float | UnsetType
+) -> None:
+    topology = compile_topology([meter(3), battery(), battery(BAT2), charger()])
+    rating_w = topology.places[f"{BAT}/battery"].consume_max_w
+    keeps = Failsafe(elements={"battery": Limits(consume_max_w=kept_w)})
+    limits = failsafe_limits(topology, wants(import_max_w=import_w), {BAT: keeps})
+    others_w = _sum_of(limits, BAT2, "consume_max_w") + 690.0 * _sum_of(limits, EV, "current_max_a")
+    held_w = rating_w if kept_w is UNSET else min(kept_w, rating_w)
+    assert others_w <= max(0.0, import_w * 0.5 - held_w) + 1e-6
+
+
+def _sum_of(limits: dict[str, Failsafe], module_id: str, name: str) -> float:
+    values = [getattr(of, name) for of in limits[module_id].elements.values()]
+    return sum(value for value in values if value is not UNSET)
+
+
+def test_an_absent_module_that_keeps_its_share_changes_nothing_for_the_others() -> None:
+    topology = compile_topology([meter(3), battery(), pv(), hybrid(), charger()])
+    agreed = wants(export_max_w=3333.0, import_max_w=9999.0)
+    ordinary = failsafe_limits(topology, agreed)
+    for absent in (BAT, PV, HYBRID, EV):
+        assert failsafe_limits(topology, agreed, {absent: ordinary[absent]}) == ordinary
 
 
 def test_without_agreed_limits_nothing_needs_a_failsafe() -> None:
