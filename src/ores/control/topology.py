@@ -370,9 +370,11 @@ class _Module:
         return on_dc_bus or (element.connection is not UNSET and element.connection == "dc")
 
     def on_boundary(self, element: Element) -> bool:
-        """Whether the element is a direct child of the home grid: not measured by another one."""
+        """Whether the element is a direct child of the home grid: with nothing above but its connection."""
+        parent = self.ids.get(element.upstream) if element.upstream is not UNSET else None
+        measured = UNSET if parent is None else parent.capabilities.ac_measure
         return (
-            element.upstream is UNSET
+            (element.upstream is UNSET or (measured is not UNSET and measured.connection_point is True))
             and not self.is_dc(element)
             and element.kind not in {"meter", "ac_port", "tie"}
         )
