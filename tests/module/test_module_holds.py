@@ -186,6 +186,15 @@ def test_a_module_that_ends_leaves_nothing_waiting(bench):
     assert bench.module.device.closed is True
 
 
+def test_a_module_that_ends_after_its_lease_leaves_nothing_waiting_either(bench):
+    bench.clock.move(100.0)
+    bench.send(switch(False), ttl_s=5.0)
+    bench.clock.move(110.0)
+    assert bench.module.device.closed is False
+    bench.module.stop()
+    assert bench.module.device.closed is True
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.floats(0.1, 40.0), st.booleans()), min_size=1, max_size=25))
 def test_however_a_hub_flaps_no_least_time_is_broken_and_its_last_word_is_done(things, asked):

@@ -188,3 +188,27 @@ def test_a_reading_that_fails_in_an_outage_leaves_the_light_on_until_the_tie_clo
     home.module.device.readings["tie"] = ElementState(isolate=Isolate(closed=True, grid_ok=True))
     home.clock.move(3.0)
     assert home.told("inverter").produce_max_w == 0.0
+
+
+def test_a_store_that_holds_up_its_own_outlets_may_use_its_reserve(things):
+    device = things.Battery(
+        element(
+            "station",
+            "battery",
+            rating=Rating(consume_max_w=2000.0, produce_max_w=2000.0),
+            limit=LimitCapability(consume=True, produce=True),
+            form_grid=FormGridCapability(power_max_w=2000.0),
+            storage=StorageCapability(capacity_wh=2000.0, reserve_setting=True),
+        )
+    )
+    bench = things.Bench(device)
+    reserve = ElementSettings(storage=StorageSettings(reserve_pct=60.0))
+    device.readings["station"] = ElementState(
+        storage=Storage(soc_pct=50.0), form_grid=FormGrid(forming=False)
+    )
+    assert bench.ask("PUT", "/settings", Settings(elements={"station": reserve})).status == 200
+    bench.clock.move(1.0)
+    assert device.told.produce_max_w == 0.0
+    device.readings["station"] = ElementState(storage=Storage(soc_pct=50.0), form_grid=FormGrid(forming=True))
+    bench.clock.move(2.0)
+    assert device.told.produce_max_w == 2000.0

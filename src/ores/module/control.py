@@ -108,7 +108,7 @@ class Control:
             part.keep_reserve(islanded=islanded)
         if not islanded:
             for carrier, store, suns in self._carriers:
-                if store.at_reserve():
+                if store.at_reserve() and not carrier.holds_island:
                     carrier.give_no_more_than(SUN_TO_AC * sum(map(_sun_w, suns)))
         wishes = self._wishes(utc)
         for name, part in self.parts.items():

@@ -164,7 +164,7 @@ class Module:
 
         Nobody will be there to end the lease later, so the device is left with what the policy wants.
         """
-        if self.control.expire(float("inf")):
+        if self.control.expire(float("inf")) or self.control.due_s() < float("inf"):
             self.control.decide(self._clock.now(), self._utc(), ending=True)
         for timer in self._timers.values():
             timer.cancel()

@@ -285,7 +285,7 @@ class Part:
         An unknown state of charge may be below it. On an island the reserve is there to be used.
         """
         own = own_of(self.reading)
-        if not islanded and self.at_reserve():
+        if not (islanded or self.holds_island) and self.at_reserve():
             ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
             own = Own(ceilings, own.range, own.limited_by, RESERVE)
         self.bind(own)
