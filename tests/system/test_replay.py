@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tests.sim import textbook
@@ -293,10 +294,19 @@ def test_the_hub_uses_the_sun_as_the_textbook_does(tmp_path: Path) -> None:
     assert hub >= 0.995 * book
 
 
-def whole_home_beside_the_book(start_hour: float, hours: float, soc_pct: float) -> tuple[float, float]:
+class Yields(NamedTuple):
+    """What a run made of the sun."""
+
+    self_consumption: float
+    self_sufficiency: float
+
+
+def whole_home_beside_the_book(
+    start_hour: float, hours: float, soc_pct: float
+) -> tuple[Yields, textbook.Result]:
     """The same for the home as it is: the book pools both batteries, and sees the strings' sun at AC."""
 
-    async def story(clock: Clock, demo) -> tuple[float, float]:
+    async def story(clock: Clock, demo) -> tuple[Yields, textbook.Result]:
         home, series = demo.home, []
         fill(home, soc_pct)
         config = home.plant.house.config
@@ -326,23 +336,26 @@ def whole_home_beside_the_book(start_hour: float, hours: float, soc_pct: float) 
             taper=pack.taper,
         )
         assert book.grid_export > 200.0, "a run in which the book exports nothing proves nothing"
-        return 1.0 - home.plant.net_energy("grid").out_wh / book.pv, book.self_consumption
+        grid = home.plant.net_energy("grid")
+        return Yields(1.0 - grid.out_wh / book.pv, 1.0 - grid.in_wh / book.load), book
 
     return in_one_process(replayed(start_hour=start_hour, prefer=("reserve_pct=0",)), story)
 
 
 def test_with_both_batteries_the_hub_uses_the_sun_as_the_textbook_does() -> None:
     hub, book = whole_home_beside_the_book(36.75, 2.0, 98.0)
-    assert book < 0.97
-    assert hub >= 0.995 * book
+    assert book.self_consumption < 0.97
+    assert hub.self_consumption >= 0.995 * book.self_consumption
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_with_both_batteries_the_hub_uses_the_sun_as_the_textbook_does_for_seven_days() -> None:
-    # From the end of April: the sun gives twice what the house uses, and fills even both.
+    # From the end of April: the sun gives twice what the house uses, and fills even both. Over days the book,
+    # which charges the hybrid's battery by way of AC, loses more than the strings beside that battery do; what
+    # it wastes would count as used, so here the two are compared by what the house has to buy.
     hub, book = whole_home_beside_the_book(268 * 24.0, 7 * 24.0, 40.0)
-    assert hub >= 0.995 * book
+    assert hub.self_sufficiency >= 0.995 * book.self_sufficiency
 
 
 @pytest.mark.long
