@@ -351,9 +351,9 @@ def test_with_both_batteries_the_hub_uses_the_sun_as_the_textbook_does() -> None
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_with_both_batteries_the_hub_uses_the_sun_as_the_textbook_does_for_seven_days() -> None:
-    # From the end of April: the sun gives twice what the house uses, and fills even both. Over days the book,
-    # which charges the hybrid's battery by way of AC, loses more than the strings beside that battery do; what
-    # it wastes would count as used, so here the two are compared by what the house has to buy.
+    # From the end of April: the sun gives twice what the house uses, and fills even both. Over days the
+    # book, which charges the hybrid's battery by way of AC, loses more than the strings beside that battery
+    # do; what it wastes would count as used, so here the two are compared by what the house has to buy.
     hub, book = whole_home_beside_the_book(268 * 24.0, 7 * 24.0, 40.0)
     assert hub.self_sufficiency >= 0.995 * book.self_sufficiency
 
