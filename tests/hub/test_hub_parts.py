@@ -20,7 +20,7 @@ from ores.hub.leases import FRAME_MAX_BYTES, STATE_AGE_MAX_S, LeaseCounts, Lease
 from ores.hub.membership import join_address, split_address
 from ores.hub.module_link import ModuleLink
 from ores.hub.notices import ACTIVE_MAX, Notices
-from ores.hub.persistent import _binds, _narrower
+from ores.hub.promises import binds, narrower, same, wider
 from ores.hub.proposals import PROPOSALS_MAX, Proposals
 from ores.hub.record import Flattener
 from ores.hub.state_dir import StateDir
@@ -156,10 +156,18 @@ failsafes = st.builds(
 
 @given(failsafes, failsafes)
 def test_the_narrower_failsafe_keeps_both_promises(one: Failsafe, other: Failsafe) -> None:
-    both = _narrower(one, other)
-    assert _binds(both, one)
-    assert _binds(both, other)
-    assert _narrower(one, one) == one
+    both = narrower(one, other)
+    assert binds(both, one)
+    assert binds(both, other)
+    assert same(narrower(one, one), one)
+
+
+@given(failsafes, failsafes)
+def test_the_wider_failsafe_is_what_may_hold_of_two(one: Failsafe, other: Failsafe) -> None:
+    either = wider(one, other)
+    assert binds(one, either)
+    assert binds(other, either)
+    assert same(wider(one, one), one)
 
 
 def test_a_slow_page_loses_pictures_and_then_itself_but_delays_nobody() -> None:

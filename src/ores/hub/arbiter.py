@@ -7,12 +7,12 @@ allowed.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import msgspec
 from msgspec import UNSET
 
 from ores.control.decide import Decided, decide
-from ores.control.failsafe import failsafe_limits
 from ores.control.flow import flow
 from ores.control.memory import Memory
 from ores.control.snapshot import ModuleSnapshot, Snapshot
@@ -20,9 +20,9 @@ from ores.control.topology import Topology, compile_topology
 from ores.hub.federation import Federation
 from ores.hub.module_link import ModuleLink
 from ores.hub.notices import Notices
-from ores.hub.persistent import Wanted
 from ores.hub.preferences import PreferencesStore
 from ores.hub.proposals import Proposals
+from ores.hub.shares import divide, tell_of_what_is_not_kept
 from ores.link.clock import Clock
 from ores.model import Failsafe, Flow, Preferences
 
@@ -91,20 +91,25 @@ class Arbiter:
     def preferences_changed(self) -> None:
         """What modules keep for themselves follows what the owner wants."""
         preferences = self._preferences.get()
-        limits = failsafe_limits(self._topology, preferences)
-        complete = len(self._described) == len(self._federation.links)
+        links = self._federation.links.values()
+        shares = divide((link.persistent for link in links), preferences)
         follower = self._follower(preferences)
-        for link in self._described:
-            failsafe = limits.get(link.id, Failsafe(elements={}))
+        for link in links:
+            keeper = link.persistent
+            keeper.on_changed = self.preferences_changed
+            if (failsafe := shares.limits.get(link.id)) is None:
+                continue
+            tell_of_what_is_not_kept(keeper, failsafe, self._notices)
             link.leases.set_short(short=_shares_export(failsafe))
-            link.persistent.want(
-                Wanted(
-                    failsafe=failsafe if _limits(link) else None,
-                    narrow_only=not complete,
-                    policy=_policy(link, follower),
-                    reserve_pct=preferences.reserve_pct,
-                )
+            wanted = replace(
+                keeper.wanted,
+                failsafe=failsafe if _limits(link) else None,
+                narrow_only=shares.narrow_only,
             )
+            if link in self._described:
+                policy = _policy(link, follower)
+                wanted = replace(wanted, policy=policy, reserve_pct=preferences.reserve_pct)
+            keeper.want(wanted)
 
     def tell_again(self, module_id: str) -> None:
         """What holds for this module is worth recording anew: it was told in other circumstances."""
@@ -206,8 +211,9 @@ def _policy(link: ModuleLink, follower: str) -> str | None:
 
 
 def _limits(link: ModuleLink) -> bool:
-    return link.description is not None and any(
-        element.capabilities.limit is not UNSET for element in link.description.elements
+    description = link.persistent.promise.description
+    return description is not None and any(
+        element.capabilities.limit is not UNSET for element in description.elements
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ores.hub.leases import LeaseCounts
 from ores.hub.module_link import Connect, Events, ModuleLink
 from ores.hub.notices import Notices
+from ores.hub.promises import Promises
 from ores.link.clock import Clock
 
 MODULES_MAX = 256
@@ -21,6 +22,7 @@ class Federation:
         notices: Learns of what goes wrong with a module.
         epoch: Of this start of the hub.
         on_changed: Called with the id of a module that joined, left, or is watched from now on.
+        promises: Remember what modules keep without a hub.
     """
 
     def __init__(
@@ -30,7 +32,9 @@ class Federation:
         *,
         epoch: int,
         on_changed: Callable[[str], None] = lambda _id: None,
+        promises: Promises | None = None,
     ) -> None:
+        self._promises = promises
         self._clock = clock
         self._notices = notices
         self.epoch = epoch
@@ -54,6 +58,7 @@ class Federation:
             epoch=self.epoch,
             counts=self.counts,
             watch_only=watch_only,
+            promises=self._promises,
         )
         self.links = dict(sorted({**self.links, module_id: link}.items()))
         link.start()

@@ -17,6 +17,7 @@ from msgspec import UNSET
 from ores.hub.leases import LeaseCounts, LeaseKeeper
 from ores.hub.notices import Notices
 from ores.hub.persistent import PersistentKeeper
+from ores.hub.promises import Promises
 from ores.hub.reading import read_description
 from ores.link import codec
 from ores.link.clock import Clock
@@ -108,6 +109,7 @@ class ModuleLink:
         epoch: Of this start of the hub.
         counts: Of leases, shared by all modules.
         watch_only: Read, never write.
+        promises: Remember what it keeps without a hub.
     """
 
     def __init__(
@@ -121,6 +123,7 @@ class ModuleLink:
         epoch: int,
         counts: LeaseCounts,
         watch_only: bool = False,
+        promises: Promises | None = None,
     ) -> None:
         self.id = module_id
         self.watch_only = watch_only
@@ -147,7 +150,7 @@ class ModuleLink:
         self._stale_s = STALE_PERIODS
         self._gone_s = GONE_MIN_S
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
-        self.persistent = PersistentKeeper(module_id, clock, notices)
+        self.persistent = PersistentKeeper(module_id, clock, notices, promises)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -236,6 +239,7 @@ class ModuleLink:
         keeper: asyncio.Task[None] | None = None
         try:
             self._garbled_in_a_row, self._given_up, self._delay = 0, None, Delay()
+            self.persistent.begin(watch_only=self.watch_only)
             described = await read_description(session, self.id, self._clock, REQUEST_S)
             self._take_description(described)
             closed = self._closed = asyncio.Event()
@@ -247,8 +251,7 @@ class ModuleLink:
                 self._send = send
             self.leases.forget_sent()
             self._notices.clear("module_unreachable", self.id)
-            if not self.watch_only:
-                keeper = asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}")
+            keeper = asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}")
             await closed.wait()
             if self._given_up is not None:
                 raise self._given_up
@@ -257,6 +260,7 @@ class ModuleLink:
             self._send = None
             if keeper is not None:
                 keeper.cancel()
+            self.persistent.end()
             await session.close()
 
     def _take_description(self, described: Description) -> None:

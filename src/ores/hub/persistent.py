@@ -1,25 +1,27 @@
 """What must outlive the hub in a module: failsafe limits, policy, reserve.
 
 Written only when it differs, and read back. A module keeps these in flash, so nothing is written that it has
-already.
+already. Failsafe limits of somebody else are never widened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 from msgspec import UNSET
 
 from ores.hub.notices import Notices
+from ores.hub.promises import NONE, Promise, Promises, all_zero, binds, narrower, same
 from ores.hub.reading import ask, ask_for
 from ores.link import codec
 from ores.link.clock import Clock
 from ores.link.endpoint import Session
 from ores.link.errors import Forbidden, OresError, PeerError
-from ores.model import Description, ElementSettings, Failsafe, Limits, Policy, Settings, StorageSettings
+from ores.model import Description, ElementSettings, Failsafe, Policy, Settings, State, StorageSettings
 
 DEADLINE_S = 10.0
 AGAIN_FIRST_S = 2.0
@@ -34,7 +36,7 @@ class Wanted:
 
     Attributes:
         failsafe: Limits without a lease; None leaves them as they are.
-        narrow_only: Not all modules are known yet, so that a share may seem too large: nothing is widened.
+        narrow_only: Others are not known yet or keep more than their share still: nothing is widened.
         policy: Kind; None leaves it as it is.
         reserve_pct: Of each store that takes one; None leaves it as it is.
     """
@@ -61,10 +63,25 @@ class PersistentKeeper:
         module_id: Whose.
         clock: Process time.
         notices: Learns when a module does not take them.
+        promises: Remember what it keeps, for when it is away.
+
+    Attributes:
+        on_changed: Called when what it keeps, or whether it can be told, may be another than before.
+        watch_only: It may be read, and is not written in this session.
+        is_read: Whether its failsafe limits were read in this session.
     """
 
-    def __init__(self, module_id: str, clock: Clock, notices: Notices) -> None:
+    def __init__(
+        self, module_id: str, clock: Clock, notices: Notices, promises: Promises | None = None
+    ) -> None:
         self.id = module_id
+        self.on_changed: Callable[[], None] = _nothing
+        self.watch_only = False
+        self.is_read = False
+        self._in_session = False
+        self._failed = False
+        self._promises = promises or Promises(None, notices)
+        self.promise = self._promises.load(module_id)
         self.wanted = Wanted()
         self.kept = Kept()
         self._stores: tuple[str, ...] = ()
@@ -80,7 +97,23 @@ class PersistentKeeper:
             if element.capabilities.storage is not UNSET
             and element.capabilities.storage.reserve_setting is True
         )
+        self._remember(msgspec.structs.replace(self.promise, description=description))
         self._changed.set()
+
+    @property
+    def can_be_told(self) -> bool:
+        """Whether failsafe limits reach it now, as far as we know."""
+        return self._in_session and not self._failed and not self.watch_only
+
+    def begin(self, *, watch_only: bool) -> None:
+        """There is a session; what the module keeps may have been changed by somebody meanwhile."""
+        self._in_session, self._failed, self.is_read, self.watch_only = True, False, False, watch_only
+        self.on_changed()
+
+    def end(self) -> None:
+        """The session is over."""
+        self._in_session = self.is_read = False
+        self.on_changed()
 
     def want(self, wanted: Wanted) -> None:
         """From now on; written soon where it differs."""
@@ -107,12 +140,22 @@ class PersistentKeeper:
             else:
                 again_s = AGAIN_FIRST_S
                 self._notices.clear("settings_not_taken", self.id)
+            self._judge()
+
+    def _judge(self) -> None:
+        """After each try: others need not wait for a module that does not take its limits."""
+        wanted = self.wanted
+        settled = wanted.failsafe is None or self.kept.failsafe_for == (wanted.failsafe, wanted.narrow_only)
+        self._failed = not settled and not self._changed.is_set()
+        self.on_changed()
 
     async def _bring(self, session: Session) -> None:
         wanted = self.wanted
         failsafe = wanted.failsafe
         if failsafe is not None and self.kept.failsafe_for != (failsafe, wanted.narrow_only):
             await self._bring_failsafe(session, failsafe, narrow_only=wanted.narrow_only)
+        if self.watch_only:
+            return
         if wanted.policy is not None and self.kept.policy != wanted.policy:
             await self._bring_policy(session, wanted.policy)
         reserve_pct = wanted.reserve_pct
@@ -121,13 +164,34 @@ class PersistentKeeper:
 
     async def _bring_failsafe(self, session: Session, wanted: Failsafe, *, narrow_only: bool) -> None:
         there = await ask_for(session, self._clock, DEADLINE_S, "/failsafe", Failsafe)
-        failsafe = _narrower(there, wanted) if narrow_only else wanted
-        if there != failsafe:
+        lost = all_zero(there) and await self._has_lost_its_store(session)
+        promise = self.promise.lost(there) if lost else self.promise.read(there)
+        self._remember(promise)
+        self.is_read = True
+        if (self.wanted.failsafe, self.wanted.narrow_only) != (wanted, narrow_only):
+            return  # others may reckon with the newer wish already
+        failsafe = narrower(promise.theirs, wanted)
+        if narrow_only:
+            failsafe = narrower(there, failsafe)
+        silent = lost and not promise.known and same(failsafe, NONE)  # nobody has said what it is to keep
+        if not self.watch_only and not silent and not same(there, failsafe):
+            self._remember(self.promise.about_to_write(failsafe))
             await ask(session, self._clock, DEADLINE_S, ("PUT", "/failsafe"), codec.encode(failsafe))
             there = await ask_for(session, self._clock, DEADLINE_S, "/failsafe", Failsafe)
-        if not _binds(there, failsafe):
-            raise PeerError("the failsafe limits read back are wider than those that were written")
+            self._remember(self.promise.wrote(there))
+            if not binds(there, failsafe):
+                raise PeerError("the failsafe limits read back are wider than those that were written")
         self.kept.failsafe_for = (wanted, narrow_only)
+
+    async def _has_lost_its_store(self, session: Session) -> bool:
+        state = await ask_for(session, self._clock, DEADLINE_S, "/state", State)
+        faults = [element.fault for element in state.elements.values() if element.fault is not UNSET]
+        return any("store_lost" in fault.codes for fault in faults)
+
+    def _remember(self, promise: Promise) -> None:
+        if promise != self.promise:
+            self.promise = promise
+            self._promises.save(self.id, promise)
 
     async def _bring_policy(self, session: Session, kind: str) -> None:
         there = await ask_for(session, self._clock, DEADLINE_S, "/policy", Policy)
@@ -159,37 +223,13 @@ class PersistentKeeper:
             _log.error("settings of module %s", self.id, exc_info=error)
 
 
+def _nothing() -> None:
+    """Nobody listens."""
+
+
 def _reserves(settings: Settings) -> dict[str, float]:
     return {
         element: of.storage.reserve_pct
         for element, of in settings.elements.items()
         if of.storage is not UNSET
     }
-
-
-def _narrower(one: Failsafe, other: Failsafe) -> Failsafe:
-    """The stricter of two, for each element and limit."""
-    merged = dict(one.elements)
-    for element, limits in other.elements.items():
-        known = merged.get(element, Limits())
-        values = {
-            name: min(
-                (v for v in (getattr(known, name), getattr(limits, name)) if v is not UNSET), default=UNSET
-            )
-            for name in limits.__struct_fields__
-        }
-        merged[element] = Limits(**values)
-    return Failsafe(elements=merged)
-
-
-def _binds(there: Failsafe, wanted: Failsafe) -> bool:
-    """Whether what is there is at least as strict as what is wanted, for each element and limit."""
-    for element, limits in wanted.elements.items():
-        kept = there.elements.get(element)
-        for name, value in msgspec.structs.asdict(limits).items():
-            if value is UNSET:
-                continue
-            found = UNSET if kept is None else getattr(kept, name)
-            if found is UNSET or found > value:
-                return False
-    return True

@@ -23,6 +23,7 @@ from ores.hub.module_link import Connect
 from ores.hub.notices import Notices
 from ores.hub.owner import Owner
 from ores.hub.preferences import PreferencesStore
+from ores.hub.promises import Promises
 from ores.hub.proposals import Proposals
 from ores.hub.record import Recorder
 from ores.hub.state_dir import StateDir
@@ -124,7 +125,9 @@ def _assemble(
     preferences = PreferencesStore(directory, notices, config.preferences)
     proposals = Proposals(clock)
     decisions = Decisions(clock, history)
-    federation = Federation(clock, notices, epoch=next_epoch(directory.path))
+    federation = Federation(
+        clock, notices, epoch=next_epoch(directory.path), promises=Promises(directory, notices)
+    )
     arbiter = Arbiter(clock, federation, preferences, proposals, notices)
     recorder = Recorder(clock, history, federation, arbiter, notices)
     fanout = Fanout(config.live_per_s)

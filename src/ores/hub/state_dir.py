@@ -7,6 +7,7 @@ DIR/
   epoch              how often it has started   }
   pins.json          the modules it is paired with
   modules.json       what it knows of them beside their keys: address, watch mode
+  failsafe-ID.json   what a module keeps without a hub, for when it is away
   preferences.json   what the owner wants
   owner.json         name and password hash of the owner
   local-token        lets commands of the same user on this machine in without a password
