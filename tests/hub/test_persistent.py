@@ -232,3 +232,48 @@ def test_what_the_hub_wrote_itself_is_written_anew_when_the_store_is_lost() -> N
             assert produce_max_w(house) == 3000.0
 
     run(main, start_utc=START)
+
+
+def test_a_module_that_refuses_its_limits_counts_at_its_rating_and_is_not_pestered() -> None:
+    asked: list[str] = []
+
+    class Refusing(Meddling):
+        async def request(self, method: str, path: str, body: bytes = b"") -> Reply:
+            asked.append(f"{method} {path}")
+            if (method, path) == ("PUT", "/failsafe"):
+                return Reply(status=403, body=b"{}")
+            return await super().request(method, path, body)
+
+    async def main(clock: Clock) -> None:
+        house = House(clock, preferences=LIMITED)
+        house.add(SECOND, Battery(World(), elements=[WEAK]), "second")
+        house.wrap[SECOND] = lambda inner: Refusing(inner, lambda _method, _path: None)
+        async with house.hub() as running:
+            await clock.sleep(100)
+            assert produce_max_w(house) == 2000.0  # 3000 less the 1000 of the other's rating
+            codes = {n.code for n in running.hub.notices.active() if n.module == SECOND}
+            assert codes == {"settings_not_taken", "failsafe_not_kept"}
+        assert asked.count("PUT /failsafe") <= 8
+
+    run(main, start_utc=START)
+
+
+def test_a_module_that_is_only_watched_counts_with_what_it_keeps() -> None:
+    async def main(clock: Clock) -> None:
+        house = House(clock, preferences=LIMITED)
+        module = house.add(SECOND, Battery(World()), "second")
+        module.keep_and_use(
+            msgspec.structs.replace(module.saved, failsafe={"battery": Limits(produce_max_w=2600.0)})
+        )
+        async with house.hub() as running:
+            assert running.hub.membership.watch(SECOND, watch_only=True)
+            await clock.sleep(30)
+            assert [produce_max_w(house, m) for m in (BATTERY, SECOND)] == [400.0, 2600.0]
+            (notice,) = [n for n in running.hub.notices.active() if n.code == "failsafe_not_kept"]
+            assert "only watched" in notice.text
+            assert running.hub.membership.watch(SECOND, watch_only=False)
+            await clock.sleep(30)
+            assert [produce_max_w(house, m) for m in (BATTERY, SECOND)] == [1500.0, 1500.0]
+            assert running.hub.notices.active() == []
+
+    run(main, start_utc=START)
