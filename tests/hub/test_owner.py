@@ -12,6 +12,7 @@ from tests.hub.hubhouse import START, House
 from tests.hub.test_api import API, get, problem, with_hub
 
 from ores.hub.api import wire
+from ores.hub.api.guard import network_of
 from ores.hub.config import HubConfig
 from ores.hub.notices import Notices
 from ores.hub.owner import Credentials, Owner, TooManyTries, WrongPassword
@@ -121,6 +122,33 @@ def test_a_foreign_name_for_our_address_is_refused() -> None:
                 assert response.status == 200, host
 
     with_hub(test, allowed_hosts=("home.example.org",))
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+def test_nobody_becomes_the_owner_through_a_proxy_on_this_machine(header: str) -> None:
+    async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
+        passed_on = {header: "203.0.113.9"}
+        async with http.post(f"{API}/owner", json=RIGHT, headers=passed_on) as response:
+            await problem(response, 403, "loopback_only")
+        async with http.get(f"{API}/live", headers=passed_on) as response:
+            await problem(response, 403, "loopback_only")
+
+    with_hub(test)
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", ""),
+    ],
+)
+def test_who_guesses_from_many_addresses_of_one_network_is_one(address: str, counted_as: str) -> None:
+    assert network_of(address) == counted_as
 
 
 def test_on_the_network_it_is_https_and_only_with_an_owner() -> None:

@@ -27,6 +27,10 @@ OPEN_API: Final = frozenset(
 """What is answered without log-in: asking whether there is an owner, becoming it, logging in and out."""
 
 
+_PASSED_ON: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+"""With these a proxy says that somebody else asks."""
+
+
 class Guard:
     """Checks each request.
 
@@ -100,8 +104,31 @@ class Guard:
 
 
 def is_loopback(request: web.Request) -> bool:
-    """Whether the request comes from this machine, by its connection's address."""
+    """Whether the request comes from this machine, by its connection's address.
+
+    What a proxy on this machine passes on may come from anywhere; it says so in a header.
+    """
+    if any(name in request.headers for name in _PASSED_ON):
+        return False
     return request.remote is not None and _is_loopback_address(request.remote)
+
+
+def caller(request: web.Request) -> str:
+    """Whose tries are counted together: one IPv4 address, or one IPv6 network, as large as it is."""
+    return network_of(request.remote or "")
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is, an IPv6 address as its /64; anything else as it is."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def _is_loopback_address(text: str) -> bool:

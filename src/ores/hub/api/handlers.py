@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from ores.hub.api.guard import COOKIE, is_loopback
+from ores.hub.api.guard import COOKIE, caller, is_loopback
 from ores.hub.api.problems import ApiError
 from ores.hub.api.wire import HUB, answer, hub_of, query_int, read, refuse_unknown
 from ores.hub.hub import Hub
@@ -150,7 +150,7 @@ async def post_owner(request: web.Request) -> web.Response:
         await hub.owner_created()
     except ConfigError as error:  # the owner exists all the same, and reads here why the network has no page
         hub.notices.raise_("page_not_on_network", error.detail, level="error")
-    return _welcome(request, owner.log_in(_remote(request), right=True), 201)
+    return _welcome(request, owner.log_in(caller(request), right=True), 201)
 
 
 async def get_session(request: web.Request) -> web.Response:
@@ -167,9 +167,9 @@ async def post_session(request: web.Request) -> web.Response:
     owner = hub_of(request).owner
     tried = await read(request, Credentials)
     async with request.app[_PASSWORDS]:
-        owner.check_tries(_remote(request))
+        owner.check_tries(caller(request))
         right = await asyncio.to_thread(owner.verify, tried)
-        token = owner.log_in(_remote(request), right=right)
+        token = owner.log_in(caller(request), right=right)
     return _welcome(request, token, 200)
 
 
@@ -194,10 +194,6 @@ def _welcome(request: web.Request, token: str, status: int) -> web.Response:
         secure=request.secure,
     )
     return response
-
-
-def _remote(request: web.Request) -> str:
-    return request.remote or ""
 
 
 def _module(hub: Hub, module_id: str) -> ModuleInfo:
