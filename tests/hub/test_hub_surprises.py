@@ -36,6 +36,23 @@ def full(path: Path, data: bytes) -> None:
     raise ConfigError(str(path), found="No space left on device", allowed="a disk with free space")
 
 
+def test_preferences_that_hold_are_answered_so_whatever_a_watcher_does(tmp_path: Path) -> None:
+    async def main(clock: Clock) -> None:
+        notices, taken = Notices(clock), []
+        store = PreferencesStore(StateDir(tmp_path), notices)
+
+        def fail(_now: object) -> None:
+            raise ZeroDivisionError("of ours")
+
+        store.watch(fail)
+        store.watch(taken.append)
+        assert store.put(SAFE) == store.get() == SAFE
+        assert taken == [SAFE]
+        assert [n.code for n in notices.active()] == ["internal"]
+
+    run(main, start_utc=START)
+
+
 def test_a_limit_that_may_have_been_agreed_is_kept_though_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

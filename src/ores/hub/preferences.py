@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -13,6 +14,8 @@ from ores.link.errors import ConfigError, InvalidMessage
 from ores.model import Preferences
 
 FILE = "preferences.json"
+
+_log = logging.getLogger(__name__)
 
 DEFAULT = Preferences(self_consumption=True, ev_mode="surplus", reserve_pct=10.0, grid_target_w=0.0)
 """Before the owner has said anything."""
@@ -67,8 +70,15 @@ class PreferencesStore:
         self._now = wanted
         self._notices.clear("file_damaged")
         for watcher in self._watchers:
-            watcher(wanted)
+            self._tell(watcher, wanted)
         return wanted
+
+    def _tell(self, watcher: Callable[[Preferences], None], wanted: Preferences) -> None:
+        try:
+            watcher(wanted)
+        except Exception as error:  # noqa: BLE001  they hold already; a defect elsewhere must not deny it
+            if self._notices.raise_("internal", f"{type(error).__name__}: {error}", level="error"):
+                _log.exception("new preferences were not taken by all")
 
     def watch(self, changed: Callable[[Preferences], None]) -> None:
         """Call back after each change."""
