@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from ores.link.endpoint import Reply
 from ores.link.memory import MemorySession
 from ores.model import (
     AcMeasureCapability,
+    Failsafe,
     LimitCapability,
     Limits,
     Preferences,
@@ -25,6 +27,7 @@ from ores.module import element
 
 LIMITED = Preferences(self_consumption=True, ev_mode="off", reserve_pct=10.0, export_max_w=3000.0)
 SECOND, THIRD = "c" * 26, "d" * 26
+STRICT = Limits(produce_max_w=0.0)
 WEAK = element(
     "battery",
     "battery",
@@ -91,6 +94,28 @@ def test_a_defect_met_while_settings_are_brought_is_said_and_tried_again() -> No
             await clock.sleep(20)
             assert produce_max_w(house) == 3000.0
             assert running.hub.notices.active() == []
+
+    run(main, start_utc=START)
+
+
+def test_what_others_make_of_it_does_not_keep_a_module_from_its_limits() -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("of ours")
+
+    async def main(clock: Clock) -> None:
+        house = House(clock)
+        async with house.hub() as running:
+            hub = running.hub
+            await clock.sleep(5)
+            keeper = hub.federation.links[BATTERY].persistent
+            keeper.on_changed = fail
+            keeper.want(replace(keeper.wanted, failsafe=Failsafe(elements={"battery": STRICT})))
+            await clock.sleep(5)
+            assert house.modules[BATTERY].saved.failsafe == {"battery": STRICT}
+            keeper.want(replace(keeper.wanted, failsafe=Failsafe(elements={})))
+            await clock.sleep(5)
+            assert house.modules[BATTERY].saved.failsafe == {}
+            assert [n.code for n in hub.notices.active()] == ["internal"]
 
     run(main, start_utc=START)
 

@@ -22,7 +22,7 @@ from ores.hub.module_link import ModuleLink
 from ores.hub.notices import Notices
 from ores.hub.preferences import PreferencesStore
 from ores.hub.proposals import Proposals
-from ores.hub.shares import divide, tell_of_what_is_not_kept
+from ores.hub.shares import Divider, tell_of_what_is_not_kept
 from ores.link.clock import Clock
 from ores.model import Failsafe, Flow, Preferences
 
@@ -52,6 +52,7 @@ class Arbiter:
         notices: Notices,
     ) -> None:
         self._notices = notices
+        self._divider = Divider()
         self._left_out: set[str] = set()
         self._complained_of: set[str] = set()
         self._try_all_at_s = 0.0
@@ -92,7 +93,7 @@ class Arbiter:
         """What modules keep for themselves follows what the owner wants."""
         preferences = self._preferences.get()
         links = self._federation.links.values()
-        shares = divide((link.persistent for link in links), preferences)
+        shares = self._divider.divide((link.persistent for link in links), preferences)
         follower = self._follower(preferences)
         for link in links:
             keeper = link.persistent

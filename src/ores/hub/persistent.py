@@ -108,12 +108,12 @@ class PersistentKeeper:
     def begin(self, *, watch_only: bool) -> None:
         """There is a session; what the module keeps may have been changed by somebody meanwhile."""
         self._in_session, self._failed, self.is_read, self.watch_only = True, False, False, watch_only
-        self.on_changed()
+        self._tell()
 
     def end(self) -> None:
         """The session is over."""
         self._in_session = self.is_read = False
-        self.on_changed()
+        self._tell()
 
     def want(self, wanted: Wanted) -> None:
         """From now on; written soon where it differs."""
@@ -147,7 +147,14 @@ class PersistentKeeper:
         wanted = self.wanted
         settled = wanted.failsafe is None or self.kept.failsafe_for == (wanted.failsafe, wanted.narrow_only)
         self._failed = not settled and not self._changed.is_set()
-        self.on_changed()
+        self._tell()
+
+    def _tell(self) -> None:
+        try:
+            self.on_changed()
+        except Exception as error:  # noqa: BLE001  what others make of it must not end this session's work
+            if self._notices.raise_("internal", f"{type(error).__name__}: {error}", level="error"):
+                _log.exception("failsafe limits could not be divided anew")
 
     async def _bring(self, session: Session) -> None:
         wanted = self.wanted
