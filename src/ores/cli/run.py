@@ -101,7 +101,8 @@ def demo(options: DemoOptions, *, as_json: bool) -> None:
 
         def tell(running: on_sockets.Demo) -> None:
             if not options.headless:
-                console.print(_invitation(running.hub.url, running.world_url), highlight=False)
+                invitation = _invitation(running.hub.url, running.world_url)
+                console.print(invitation, highlight=False, soft_wrap=True)  # a command is copied whole
 
         async def on_wire(clock: Clock) -> dict[str, object]:
             return await on_sockets.run(options, clock, tell, _stopped())
