@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import force_setattr
 
-from ores.model import Proposal
+from ores.model import Proposal, Rank
 
-# Strongest first; the number of a rank is its place here.
-RANKS: Final = (
-    "protection",
-    "equipment",
-    "grid_obligation",
-    "island_balance",
-    "owner_bounds",
-    "programme_event",
-    "owner_wish",
-    "plan",
-    "policy",
-)
+# Strongest first, as the schema lists them; the number of a rank is its place there.
+RANKS: Final[tuple[str, ...]] = get_args(get_args(Rank)[0])
 (
     PROTECTION,
     EQUIPMENT,
@@ -121,11 +110,6 @@ def prepare(proposal: Proposal, now_s: float) -> Offer:
         mode=None if wish is UNSET or wish.mode is UNSET else wish.mode,
         expires_at_s=now_s + proposal.ttl_s,
     )
-
-
-def prepare_all(proposals: Iterable[Proposal], now_s: float) -> list[Offer]:
-    """Prepare several proposals that arrive together."""
-    return [prepare(proposal, now_s) for proposal in proposals]
 
 
 def _or_inf(value: float | UnsetType) -> float:

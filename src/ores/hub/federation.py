@@ -11,8 +11,6 @@ from ores.hub.notices import Notices
 from ores.hub.promises import Promises
 from ores.link.clock import Clock
 
-MODULES_MAX = 256
-
 
 class Federation:
     """All joined modules.

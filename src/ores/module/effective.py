@@ -42,7 +42,6 @@ class Ceilings(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_CEILINGS: Final = Ceilings()
-STRICTEST: Final = Ceilings(0.0, 0.0, 0.0)
 ISLAND: Final = "island"
 """What a command is cut by where the loads decide."""
 

@@ -13,6 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from ores.module.response import ramped_w
 from ores.sim.physics.house import House
 
 SECONDS_PER_HOUR = 3600.0
@@ -50,8 +51,7 @@ class Actuator:
         while self._coming and self._coming[0][0] <= now_s + 1e-9:
             self._target = self._coming.pop(0)[1]
         if self._value != self._target:
-            reach = self._ramp_per_s * step_s
-            self._value = min(max(self._target, self._value - reach), self._value + reach)
+            self._value = ramped_w(self._value, self._target, step_s, self._ramp_per_s)
             self._cell[0] = self._value
         return bool(self._coming) or self._value != self._target
 
