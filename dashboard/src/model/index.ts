@@ -335,9 +335,12 @@ export interface StorageSettings {
  * Something that happens once, if its interlocks allow.
  */
 export interface Request {
-  element: ElementId
   /**
-   * Known: open, permit_close, black_start.
+   * Absent where the request is made of the module as a whole.
+   */
+  element?: ElementId
+  /**
+   * Known: open, permit_close, black_start, restart.
    */
   request: string
 }
@@ -385,6 +388,12 @@ export interface Description {
    */
   policies: Word[]
   /**
+   * What may be asked of the module as a whole; absent where nothing may. Known: restart.
+   *
+   * @maxItems 8
+   */
+  requests?: Word[]
+  /**
    * Elements over all pages. Unit: 1.
    */
   element_count: number
@@ -397,6 +406,25 @@ export interface Description {
    * Path of the next page; absent on the last.
    */
   next?: string
+}
+
+/**
+ * What a stranger may learn of a module: whether this is the thing to pair with. Its fields mean what they mean in a Description.
+ */
+export interface PublicDescription {
+  /**
+   * Version of the standard.
+   */
+  ores: string
+  id: ModuleId
+  maker: Name
+  model: Name
+  /**
+   * Profiles of the registry that the module claims.
+   *
+   * @maxItems 8
+   */
+  profiles: Word[]
 }
 
 /**
@@ -1202,7 +1230,7 @@ export interface PairingResult {
 }
 
 /**
- * Whether the module would accept a pairing now. `GET /pairing`; public.
+ * Whether the module would accept a pairing now. `GET /pairing`, public; and the answer to `DELETE /pairing`, by which a paired peer gives up its own pin.
  */
 export interface PairingStatus {
   /**

@@ -28,8 +28,14 @@ class StorageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Something that happens once, if its interlocks allow."""
 
-    element: common.ElementId
     request: Annotated[str, Meta(max_length=64, min_length=1)]
+    element: (
+        Annotated[
+            common.ElementId,
+            Meta(description="Absent where the request is made of the module as a whole."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class RequestResult(Struct, frozen=True, kw_only=True):

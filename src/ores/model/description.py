@@ -13,6 +13,25 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ores.model import common
 
 
+class PublicDescription(Struct, frozen=True, kw_only=True):
+    """What a stranger may learn of a module: whether this is the thing to pair with. Its fields mean what they mean in a Description."""
+
+    ores: Annotated[
+        str,
+        Meta(
+            description="Version of the standard.",
+            pattern="^[0-9]{1,3}\\.[0-9]{1,3}\\Z",
+        ),
+    ]
+    id: common.ModuleId
+    maker: common.Name
+    model: common.Name
+    profiles: Annotated[
+        list[common.Word],
+        Meta(description="Profiles of the registry that the module claims.", max_length=8),
+    ]
+
+
 class AcMeasureCapability(Struct, frozen=True, kw_only=True):
     """Measures AC power, and what else is declared."""
 
@@ -305,6 +324,16 @@ class Description(Struct, frozen=True, kw_only=True):
     ]
     element_count: Annotated[int, Meta(description="Elements over all pages.", ge=1, le=256)]
     elements: Annotated[list[Element], Meta(max_length=256, min_length=1)]
+    requests: (
+        Annotated[
+            list[common.Word],
+            Meta(
+                description="What may be asked of the module as a whole; absent where nothing may.",
+                max_length=8,
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     next: (
         Annotated[
             str,

@@ -16,7 +16,7 @@ from ores.model import common
 
 
 class PairingStatus(Struct, frozen=True, kw_only=True):
-    """Whether the module would accept a pairing now. `GET /pairing`; public."""
+    """Whether the module would accept a pairing now. `GET /pairing`, public; and the answer to `DELETE /pairing`, by which a paired peer gives up its own pin."""
 
     open: Annotated[bool, Meta(description="A start would be accepted.")]
     paired: Annotated[bool, Meta(description="A hub controls this module already.")]
