@@ -23,6 +23,7 @@ from ores.model import (
     Policy,
     Problem,
     ProduceCapability,
+    PublicDescription,
     Rating,
     Request,
     RequestResult,
@@ -83,8 +84,18 @@ def test_a_large_description_comes_in_pages_of_4096_bytes(things):
     assert problem(bench.ask("GET", "/description?page=99")).code == "not_found"
 
 
-def test_a_stranger_reads_the_first_page_and_nothing_else(bench, things):
-    assert bench.ask("GET", "/description", peer=things.stranger).status == 200
+def test_a_stranger_learns_what_it_could_pair_with_and_nothing_about_the_home(bench, things):
+    reply = bench.ask("GET", "/description", peer=things.stranger)
+    told = codec.decode(PublicDescription, reply.body)
+    assert (told.maker, told.model, told.id, told.profiles) == ("Maker", "One", "m" * 26, ["storage"])
+    assert set(msgspec.json.decode(reply.body)) == {"ores", "id", "maker", "model", "profiles"}
+    whole = codec.decode(Description, bench.ask("GET", "/description", peer=things.observer).body)
+    assert whole.serial == "1"
+    assert whole.elements
+
+
+def test_a_stranger_is_refused_everything_else(bench, things):
+    assert problem(bench.ask("GET", "/description?page=2", peer=things.stranger)).code == "forbidden"
     for path in ("/state", "/failsafe", "/faults"):
         assert problem(bench.ask("GET", path, peer=things.stranger)).code == "forbidden"
 

@@ -62,10 +62,11 @@ def module() -> Module:
 
 
 def message_of(part: dict[str, Any]) -> str:
-    """The name of the message that a request or a response carries."""
+    """The name of the message that a request or a response carries; the first where a role decides."""
     while "$ref" in part:
         part = DOCUMENT["components"]["responses"][part["$ref"].rsplit("/", 1)[1]]
-    return str(part["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1])
+    schema = part["content"]["application/json"]["schema"]
+    return str(schema.get("anyOf", [schema])[0]["$ref"].rsplit("/", 1)[1])
 
 
 def body_for(operation: dict[str, Any]) -> bytes:

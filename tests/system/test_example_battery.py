@@ -129,7 +129,7 @@ async def test_a_module_is_found_by_its_announcement_and_missed_when_it_ends(tmp
         how = {"announced": True, "interfaces": discovery.LOOPBACK}
         async with asyncio.timeout(20), battery_on_the_network(tmp_path, **how) as it:
             module = await found.get()
-            assert (module.id, module.port, module.name) == (it.identity.id, it.server.port, "My battery")
+            assert (module.id, module.port, module.name) == (it.identity.id, it.server.port, "Me One")
         async with asyncio.timeout(20):
             assert await gone.get() == module.id
     finally:

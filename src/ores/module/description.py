@@ -39,6 +39,7 @@ from ores.model import (
     ModeCapability,
     Produce,
     ProduceCapability,
+    PublicDescription,
     Rating,
     SetpointCapability,
     SetpointState,
@@ -239,6 +240,27 @@ def description_pages(
         pages.append(data)
         rest = rest[count:]
     return pages
+
+
+def public_description(about: About, module_id: str) -> bytes:
+    """What a stranger may learn before it pairs, as JSON: no name, no serial number, no elements (SEC-001).
+
+    Raises:
+        ConfigError: A text is not allowed by the schema.
+    """
+    told = PublicDescription(
+        ores=ORES_VERSION,
+        id=module_id,
+        maker=about.maker,
+        model=about.model,
+        profiles=list(about.profiles),
+    )
+    try:
+        return codec.encode(told)
+    except InvalidMessage as error:
+        raise ConfigError(
+            f"description {error.field}", found=error.found, allowed=error.allowed or error.detail
+        ) from error
 
 
 def _check_schema(one: Element) -> None:

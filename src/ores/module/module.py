@@ -38,7 +38,13 @@ from ores.model import (
 from ores.module import problems
 from ores.module.control import Control
 from ores.module.counters import EnergyCounters
-from ores.module.description import STATE_MAX_BYTES, About, check_elements, description_pages
+from ores.module.description import (
+    STATE_MAX_BYTES,
+    About,
+    check_elements,
+    description_pages,
+    public_description,
+)
 from ores.module.device import Commandable, DecidesItself, Device, HasNews, Refused, TakesSettings
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
@@ -112,6 +118,7 @@ class Module:
         self.pages: Final = description_pages(
             about, module_id, elements, report_period_s=report_period_s, policies=list(offered)
         )
+        self.public_page: Final = public_description(about, module_id)
         self.device: Final = device
         self.parts: Final = [Part(element, device) for element in elements]
         if not isinstance(device, Commandable) and any(part.rules.commandable for part in self.parts):

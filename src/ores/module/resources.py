@@ -48,6 +48,8 @@ class Resourceful(Protocol):
     @property
     def pages(self) -> Sequence[bytes]: ...  # noqa: D102  see above
     @property
+    def public_page(self) -> bytes: ...  # noqa: D102
+    @property
     def parts(self) -> Sequence[Part]: ...  # noqa: D102
     @property
     def control(self) -> Control: ...  # noqa: D102
@@ -85,7 +87,7 @@ class Resources:
             handler = self._handler(peer, method, where)
             return Reply(200, msgspec.json.encode(handler(peer, body)))
         except Refusal as refusal:
-            return problems.reply(refusal.problem)
+            return problems.reply(refusal.problem, refusal.allow)
         except InvalidMessage as error:
             return problems.reply(problems.of_invalid(error))
 
@@ -98,22 +100,27 @@ class Resources:
             raise Refusal("forbidden", "only paired peers may ask for this: pair first")
         handler = methods.get(method)
         if handler is None:
-            raise Refusal("method_not_allowed", f"{where} knows {', '.join(methods)}", found=method)
+            known = ", ".join(methods)
+            raise Refusal("method_not_allowed", f"{where} knows {known}", found=method, allow=[*methods])
         if method != "GET" and peer.role != "controller":
             raise Refusal("forbidden", "an observer reads; only the controller commands")
         return handler
 
     def _description(self, peer: Peer, method: str, query: str) -> bytes:
-        """A page; strangers get the first, to know whom they could pair with."""
+        """A page; a stranger learns what it could pair with, and nothing about the home (SEC-001)."""
         if method != "GET":
-            raise Refusal("method_not_allowed", "/description knows GET", found=method)
+            raise Refusal("method_not_allowed", "/description knows GET", found=method, allow=["GET"])
+        if peer.role not in {"controller", "observer"}:
+            if query not in {"", "page=1"}:
+                raise Refusal(
+                    "forbidden", "a stranger learns what it could pair with: pair first", found=query
+                )
+            return self._module.public_page
         pages = self._module.pages
         found = _PAGE.fullmatch(query) if query else None
         page = int(found[1]) if found else 1
         if (query and not found) or not 1 <= page <= len(pages):
             raise Refusal("not_found", f"pages are 1 to {len(pages)}", found=query)
-        if page > 1 and peer.role == "stranger":
-            raise Refusal("forbidden", "a stranger may read the first page: pair first")
         return pages[page - 1]
 
     def _get_state(self, _peer: Peer, _body: bytes) -> object:

@@ -156,7 +156,9 @@ async def running(
         ending.callback(pins.watch(lambda: module.controlled_by(_controller(pins))))
         module.start()
         if announced:
-            announcement = await _announced(identity, server.port, about.name, interfaces)
+            # the whole street can read it: what the thing is, and not what its owner calls it
+            name = f"{about.maker} {about.model}"
+            announcement = await _announced(identity, server.port, name, interfaces)
             if announcement is not None:
                 ending.push_async_callback(announcement.close)
         yield Running(module, identity, pins, desk, server, label=directory / "label")
