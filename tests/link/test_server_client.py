@@ -211,8 +211,9 @@ async def test_every_refusal_is_a_problem_without_a_banner() -> None:
         answers = {
             b"GET /" + end: "not_found",
             b"GET /ores/v2/state" + end: "not_found",
-            b"OPTIONS /ores/v1/state" + end: "method_not_allowed",
+            b"OPTIONS /ores/v1/state" + end: "forbidden",
             b"GET /ores/v1/pairing/start" + end: "method_not_allowed",
+            b"TRACE /ores/v1/pairing" + end: "method_not_allowed",
             b"no http at all\r\n\r\n": "bad_request",
             b"GET / HTTP/1.1\r\nA: " + b"x" * 20_000 + b"\r\n\r\n": "bad_request",
             b"GET / HTTP/1.1\r\n" + b"A: x\r\n" * 200 + b"\r\n": "bad_request",
@@ -224,6 +225,7 @@ async def test_every_refusal_is_a_problem_without_a_banner() -> None:
             assert b"application/problem+json" in head
             assert b"server:" not in head.lower()
             assert b"python" not in head.lower()
+            assert (b"\r\nAllow: " in head) == (expected == "method_not_allowed")
         plain = await home.raw(
             b"GET /ores/v1/stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", who=home.hub
         )

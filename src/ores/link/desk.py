@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,15 +11,16 @@ import msgspec
 
 from ores.link import codec
 from ores.link.clock import Clock
-from ores.link.endpoint import Reply
+from ores.link.endpoint import Peer, Reply
 from ores.link.errors import ConfigError, InvalidMessage
 from ores.link.identity import Identity, read_private_file, write_private_file
 from ores.link.pairing import ModulePairing, PairingRefused, code_of, new_secret, secret_of
 from ores.link.pins import Pins
 from ores.link.problems import TITLES, problem
-from ores.model import PairingConfirm, PairingStart
+from ores.model import PairingConfirm, PairingStart, PairingStatus
 
-PATHS: Final = {"/pairing": "GET", "/pairing/start": "POST", "/pairing/confirm": "POST"}
+PATHS: Final = {"/pairing": ("GET", "DELETE"), "/pairing/start": ("POST",), "/pairing/confirm": ("POST",)}
+STRANGER: Final = Peer(id="", role="stranger")
 _BODY_MAX_BYTES: Final = 4096
 _log: Final = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def keep_secret(path: Path, secret: bytes) -> None:
 
 
 class PairingDesk:
-    """Answers `/pairing`, `/pairing/start` and `/pairing/confirm`.
+    """Answers `/pairing`, `/pairing/start` and `/pairing/confirm`, and keeps what must outlive a reboot of them.
 
     Args:
         identity: The module's own.
@@ -59,12 +61,22 @@ class PairingDesk:
         clock: Measures windows and lock-outs.
         secret: Behind the code on the label.
         allow_observers: The owner lets further hubs read.
+        seal: A file that is there while an unpaired module opens only by an act at the device; in memory only
+            without one.
     """
 
     def __init__(
-        self, identity: Identity, pins: Pins, clock: Clock, *, secret: bytes, allow_observers: bool = False
+        self,
+        identity: Identity,
+        pins: Pins,
+        clock: Clock,
+        *,
+        secret: bytes,
+        allow_observers: bool = False,
+        seal: Path | None = None,
     ) -> None:
         controller = pins.controller()
+        self._seal: Final = seal
         self._pins: Final = pins
         self._clock: Final = clock
         self._secret = secret
@@ -73,6 +85,7 @@ class PairingDesk:
             secret,
             controller=None if controller is None else controller.fingerprint,
             allow_observers=allow_observers,
+            act_needed=seal is not None and seal.exists(),
         )
 
     @property
@@ -84,20 +97,57 @@ class PairingDesk:
         """Listen for ten minutes; returns 0, or the seconds for which a lock-out holds the button off."""
         return self._machine.press_button(self._clock.now())
 
-    def reset(self, secret: bytes) -> None:
-        """Factory reset or transfer: forget every hub; the old label is void.
+    def reset(self, secret: bytes | None = None) -> None:
+        """Factory reset: forget every hub.
+
+        Args:
+            secret: A new one, and the old label is void. None: there is nothing but a printed label, which
+                stays. Pairing is then open for ten minutes, and later only by an act at the device.
 
         Raises:
-            ConfigError: The pins cannot be written; nothing has changed then.
+            ConfigError: The pins or the seal cannot be written; the pins are then unchanged.
         """
+        if secret is None:
+            self._keep_seal()
         self._pins.clear()
+        if secret is None:
+            self._machine.reset(self._secret)
+            self._machine.free(self._clock.now())
+            return
         self._secret = secret
         self._machine.reset(secret)
+        if self._seal is not None:
+            with suppress(OSError):  # one that stays only asks for a button that need not be
+                self._seal.unlink(missing_ok=True)
 
-    def answer(self, method: str, path: str, body: bytes) -> Reply:
-        """Answer one request to a path of `PATHS`; every refusal is a problem with its own code."""
-        if PATHS[path] != method:
-            return problem("method_not_allowed", f"{path} knows {PATHS[path]} only")
+    def release(self, peer: Peer) -> PairingStatus:
+        """A paired peer gives up its own pin; one that controlled leaves pairing open for ten minutes.
+
+        Raises:
+            ConfigError: It cannot be kept; the pin then is there still.
+        """
+        now_s = self._clock.now()
+        if peer.role == "controller":
+            self._keep_seal()  # before the pin: a module without either would be open for ever
+        self._pins.remove(peer.id)
+        if peer.role == "controller":
+            self._machine.free(now_s)
+        return self._machine.status(now_s)
+
+    def answer(self, method: str, path: str, body: bytes, peer: Peer = STRANGER) -> Reply:
+        """Answer one request to a path of `PATHS`; every refusal is a problem with its own code.
+
+        Args:
+            method: Of HTTP.
+            path: Below the base path.
+            body: As it came.
+            peer: Who asks; it matters for a release only.
+        """
+        if method not in PATHS[path]:
+            known = PATHS[path]
+            return problem("method_not_allowed", f"{path} knows {', '.join(known)} only", allow=known)
+        if method == "DELETE":
+            return self._answer_release(peer)
         try:
             return Reply(200, msgspec.json.encode(self._answer(path, body)))
         except PairingRefused as refused:
@@ -112,6 +162,21 @@ class PairingDesk:
             return problem(
                 "internal", f"the pairing could not be kept ({Path(error.setting).name}: {error.found})"
             )
+
+    def _answer_release(self, peer: Peer) -> Reply:
+        if self._pins.get(peer.id) is None:
+            return problem("forbidden", "only a paired peer has a pin that it could give up")
+        try:
+            return Reply(200, msgspec.json.encode(self.release(peer)))
+        except ConfigError as error:
+            _log.error("a release could not be kept: %s", error.detail)
+            return problem(
+                "storage_failed", f"the pin is still there ({Path(error.setting).name}: {error.found})"
+            )
+
+    def _keep_seal(self) -> None:
+        if self._seal is not None:
+            write_private_file(self._seal, b"an unpaired module opens by its button only\n")
 
     def _answer(self, path: str, body: bytes) -> msgspec.Struct:
         now_s = self._clock.now()

@@ -31,10 +31,13 @@ class Reply(msgspec.Struct, frozen=True):
     Attributes:
         status: HTTP status; from 400 on the body is an RFC 9457 problem.
         body: JSON text.
+        allow: Of a 405, the methods that the resource knows, which HTTP wants named (RFC 9110, 15.5.6);
+            empty otherwise.
     """
 
     status: int
     body: bytes
+    allow: tuple[str, ...] = ()
 
 
 class Stream(Protocol):

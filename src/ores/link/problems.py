@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
     "pairing_bad_certificate": (400, "Certificate cannot be pinned"),
     "pairing_role_refused": (403, "Role refused"),
     "pairing_has_controller": (409, "Another hub controls this module"),
+    "storage_failed": (507, "Could not be kept"),
 }
 """Code to HTTP status and title; a test compares them with the registry."""
 
@@ -40,6 +42,7 @@ def problem(
     found: str | None = None,
     allowed: str | None = None,
     retry_after_s: float | None = None,
+    allow: Sequence[str] = (),
 ) -> Reply:
     """A reply that says what went wrong.
 
@@ -50,6 +53,7 @@ def problem(
         found: There; shortened to 256 characters.
         allowed: There; shortened to 512 characters.
         retry_after_s: When trying again makes sense.
+        allow: The methods that the resource knows, where it does not know the one that was used.
     """
     status, title = TITLES[code]
     body = Problem(
@@ -62,4 +66,4 @@ def problem(
         allowed=msgspec.UNSET if allowed is None else allowed[:512],
         retry_after_s=msgspec.UNSET if retry_after_s is None else retry_after_s,
     )
-    return Reply(status, msgspec.json.encode(body))
+    return Reply(status, msgspec.json.encode(body), tuple(allow))

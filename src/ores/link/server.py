@@ -12,8 +12,8 @@ import errno
 import logging
 import re
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from aiohttp import WSCloseCode, hdrs, web
@@ -23,6 +23,7 @@ from aiohttp.streams import StreamReader
 
 from ores.link.clock import Clock
 from ores.link.desk import PATHS as PAIRING_PATHS
+from ores.link.desk import STRANGER as _STRANGER
 from ores.link.desk import PairingDesk
 from ores.link.endpoint import Endpoint, Peer, Reply
 from ores.link.errors import ConfigError
@@ -38,8 +39,6 @@ CHANNEL_HEADER: Final = "X-Channel"
 PUBLIC: Final = frozenset({("GET", "/description")})
 """What a stranger may ask the endpoint; it sees the role and decides how much it tells."""
 
-_STRANGER: Final = Peer(id="", role="stranger")
-_METHODS: Final = frozenset({"GET", "PUT", "POST", "PATCH", "DELETE"})
 _CHANNEL: Final = re.compile(r"[!-~]{1,100}")
 _HEADER_MAX_BYTES: Final = 8190
 _HEADERS_MAX: Final = 48
@@ -173,7 +172,10 @@ class Server:
                 if request.path == f"{BASE_PATH}/stream" and request.method == "GET":
                     opened = await self._open_stream(request, transport)
                 else:
+                    known = self._peer(request)
                     response = _response(await self._reply(request, path))
+                    if self._peer(request) != known:
+                        response.force_close()  # it is no longer who it was (TLS-008)
                     await response.prepare(request)
                     await response.write_eof()
                     return response
@@ -188,18 +190,18 @@ class Server:
     async def _reply(self, request: web.BaseRequest, path: str) -> Reply:
         if not request.path.startswith(f"{BASE_PATH}/"):
             return problem("not_found", f"resources are below {BASE_PATH}")
-        if request.method not in _METHODS:
-            return problem("method_not_allowed", f"known are {', '.join(sorted(_METHODS))}")
         body = await _read_body(request, self._limits.body_max_bytes)
         if body is None:
             return problem("too_large", f"a body may have {self._limits.body_max_bytes} bytes")
         if path in PAIRING_PATHS:
-            return self._pair(request.method, path, body)
+            return self._pair(request, path, body)
         peer = self._peer(request)
         if peer.role == "stranger" and (request.method, path) not in PUBLIC:
             return problem(
                 "forbidden", "only paired peers may ask for this: pair first, then show your certificate"
             )
+        if request.path == f"{BASE_PATH}/stream":
+            return problem("method_not_allowed", "/stream knows GET only", allow=["GET"])
         return self._ask(peer, request.method, path, body)
 
     def _ask(self, peer: Peer, method: str, path: str, body: bytes) -> Reply:
@@ -209,10 +211,11 @@ class Server:
             _log.exception("%s %s failed", method, path)
             return problem("internal", "the request met a defect on this side")
 
-    def _pair(self, method: str, path: str, body: bytes) -> Reply:
+    def _pair(self, request: web.BaseRequest, path: str, body: bytes) -> Reply:
         if self._desk is not None:
-            return self._desk.answer(method, path, body)
-        if (method, path) == ("GET", "/pairing"):
+            with self._web.sparing(request.transport):  # who releases itself gets its answer
+                return self._desk.answer(request.method, path, body, self._peer(request))
+        if (request.method, path) == ("GET", "/pairing"):
             return Reply(200, b'{"open":false,"paired":true,"closed_because":"pairing_closed"}')
         return problem("pairing_closed", "nothing can be paired here")
 
@@ -301,6 +304,7 @@ class _Doorman(web.Server):
         self._pins = pins
         self._limits = limits
         self._inside: dict[web.RequestHandler, tuple[asyncio.Transport, bytes | None]] = {}
+        self._spared: asyncio.BaseTransport | None = None
 
     def __call__(self) -> web.RequestHandler:
         return _Connection(
@@ -336,8 +340,21 @@ class _Doorman(web.Server):
     def drop_unpinned(self) -> None:
         """Close what was opened with a key that is not trusted any more."""
         for transport, certificate in tuple(self._inside.values()):
-            if certificate is not None and self._pins.of(certificate) is None:
+            if (
+                certificate is not None
+                and self._pins.of(certificate) is None
+                and transport is not self._spared
+            ):
                 transport.abort()
+
+    @contextmanager
+    def sparing(self, transport: asyncio.BaseTransport | None) -> Iterator[None]:
+        """Leave one connection open meanwhile: what is answered on it closes it."""
+        self._spared = transport
+        try:
+            yield
+        finally:
+            self._spared = None
 
     def _has_room(self, certificate: bytes | None) -> bool:
         if len(self._inside) >= self._limits.connections_max:
@@ -394,7 +411,8 @@ class _Connection(web.RequestHandler):
 
 def _response(reply: Reply) -> web.Response:
     kind = "application/json" if reply.status < 400 else "application/problem+json"
-    response = web.Response(status=reply.status, body=reply.body, content_type=kind)
+    headers = {hdrs.ALLOW: ", ".join(reply.allow)} if reply.allow else None
+    response = web.Response(status=reply.status, body=reply.body, content_type=kind, headers=headers)
     if reply.status in {408, 413}:
         response.force_close()
     return response

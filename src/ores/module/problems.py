@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +21,6 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
     "unknown_policy": (409, "Policy not offered"),
     "setting_refused": (409, "Setting refused"),
     "out_of_range": (409, "Outside what the element allows"),
-    "storage_failed": (507, "Could not be kept"),
 }
 """Code to HTTP status and title; a test compares them with the registry."""
 
@@ -28,9 +28,18 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
 class Refusal(Exception):
     """A request that is answered by a problem."""
 
-    def __init__(self, code: str, detail: str, *, field: str | None = None, found: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        found: str | None = None,
+        allow: Sequence[str] = (),
+    ) -> None:
         super().__init__(detail)
         self.problem = make(code, detail, field=field, found=found)
+        self.allow = tuple(allow)
 
 
 def make(
@@ -55,6 +64,6 @@ def of_invalid(error: InvalidMessage) -> Problem:
     return make(code, error.detail, field=error.field, found=error.found, allowed=error.allowed)
 
 
-def reply(problem: Problem) -> Reply:
-    """The problem as an answer."""
-    return Reply(problem.status, msgspec.json.encode(problem))
+def reply(problem: Problem, allow: tuple[str, ...] = ()) -> Reply:
+    """The problem as an answer; `allow` as for `Reply`."""
+    return Reply(problem.status, msgspec.json.encode(problem), allow)
