@@ -18,7 +18,7 @@ from tests.link.echo import HOST, House, house
 from ores.link.client import LinkSession, pair
 from ores.link.clock import RealClock
 from ores.link.desk import PairingDesk, load_or_create_secret
-from ores.link.endpoint import Reply
+from ores.link.endpoint import Peer, Reply
 from ores.link.errors import ConfigError, Forbidden
 from ores.link.identity import Identity, new_identity
 from ores.link.limits import Limits
@@ -389,7 +389,7 @@ async def test_a_pairing_whose_last_answer_got_lost_holds(monkeypatch: pytest.Mo
     async with house(paired=False) as home:
         answer = home.desk.answer
 
-        def cut(method: str, path: str, body: bytes) -> Reply:
+        def cut(method: str, path: str, body: bytes, _peer: Peer) -> Reply:
             reply = answer(method, path, body)
             if path == "/pairing/confirm":
                 hang_up(home)  # after the module has kept our key
@@ -406,7 +406,7 @@ async def test_an_answer_lost_before_the_module_agreed_is_an_error(monkeypatch: 
     async with house(paired=False) as home:
         answer = home.desk.answer
 
-        def cut(method: str, path: str, body: bytes) -> Reply:
+        def cut(method: str, path: str, body: bytes, _peer: Peer) -> Reply:
             if path == "/pairing/confirm":
                 hang_up(home)
                 return answer("GET", "/pairing", b"")

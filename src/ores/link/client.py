@@ -21,7 +21,7 @@ from yarl import URL
 
 from ores.link import codec
 from ores.link.clock import Clock
-from ores.link.endpoint import Reply
+from ores.link.endpoint import Reply, Session
 from ores.link.errors import (
     Disconnected,
     Forbidden,
@@ -171,6 +171,18 @@ async def pair(
         return found
     finally:
         await stranger.close()
+
+
+async def release(session: Session) -> PairingStatus:
+    """Give up our own pin at a paired module; it ends the session, which is yet to be closed on this side.
+
+    Raises:
+        Forbidden: It does not know us.
+        PeerError: It does not know this message, or could not keep it (`storage_failed`).
+        Disconnected: Nobody answers.
+        TimedOut: Too slow.
+    """
+    return _read(PairingStatus, await session.request("DELETE", "/pairing"))
 
 
 class LinkSession:

@@ -53,7 +53,7 @@ def keep_secret(path: Path, secret: bytes) -> None:
 
 
 class PairingDesk:
-    """Answers `/pairing`, `/pairing/start` and `/pairing/confirm`, and keeps what must outlive a reboot of them.
+    """Answers `/pairing` and what lies below it, and keeps what of it must outlive a reboot.
 
     Args:
         identity: The module's own.

@@ -153,6 +153,7 @@ class ModulePairing:
         secret: Behind the code on the label.
         controller: Fingerprint of the hub that controls the module already, if any.
         allow_observers: The owner lets further hubs read.
+        act_needed: Somebody must act at the device before it pairs, though nobody controls it (LIFE-004).
         random: Makes the nonces.
     """
 
@@ -163,9 +164,11 @@ class ModulePairing:
         *,
         controller: str | None = None,
         allow_observers: bool = False,
+        act_needed: bool = False,
         random: Random = secrets.token_bytes,
     ) -> None:
         self.allow_observers = allow_observers
+        self._act_needed = act_needed
         self._fingerprint: Final = fingerprint
         self._secret = secret
         self._controller = controller
@@ -212,11 +215,21 @@ class ModulePairing:
         """
         self._secret = secret
         self._controller = controller
+        self._act_needed = False
         self._pending = None
         self._open_until_s = 0.0
         self._tries = self._lockouts = 0
         self._locked_at_s = None
         self._seen.clear()
+
+    def free(self, now_s: float) -> None:
+        """Nobody controls it now, but the code is known: it listens for ten minutes, then by an act only.
+
+        A lock-out stays: it guards the same code.
+        """
+        self._controller = None
+        self._act_needed = True
+        self._open_until_s = now_s + WINDOW_S
 
     def start(self, now_s: float, message: PairingStart) -> PairingChallenge:
         """Answer a hub that wants to pair. Counts as a try until it is confirmed.
@@ -278,11 +291,10 @@ class ModulePairing:
                 code="pairing_locked",
                 retry_after_s=left_s,
             )
-        if self._controller is not None and now_s >= self._open_until_s:
-            return PairingRefused(
-                "the module is paired already; its button opens it for ten minutes", code="pairing_closed"
-            )
-        return None
+        if (self._controller is None and not self._act_needed) or now_s < self._open_until_s:
+            return None
+        why = "was reset or released" if self._controller is None else "is paired already"
+        return PairingRefused(f"the module {why}; its button opens it for ten minutes", code="pairing_closed")
 
     def _check_hub(self, message: PairingStart) -> Pin:
         try:

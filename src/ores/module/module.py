@@ -227,12 +227,21 @@ class Module:
         return result
 
     def controlled_by(self, controller: str | None) -> None:
-        """The pins have changed: the lease of a hub that no longer controls us ends at once (LIFE-005).
+        """The pins have changed: of a hub that no longer controls us nothing is left (LIFE-005, PAIR-028).
+
+        Its lease ends at once, and its epoch is forgotten; limits, policy and settings stay.
 
         Args:
             controller: Id of the hub that controls it now; None where none does.
         """
-        if self.control.book.controller != controller and self.control.expire(float("inf")):
+        if self.control.book.controller in {"", controller}:
+            return
+        ended = self.control.expire(float("inf"))
+        self.control.book = LeaseBook(self._boot_id)
+        saved = msgspec.structs.replace(self.saved, controller="", epoch=0)
+        if not self.keep(saved):
+            self.saved = saved  # it is kept with whatever is kept next
+        if ended:
             self.redecide()
 
     def state(self) -> State:
