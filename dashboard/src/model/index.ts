@@ -114,6 +114,845 @@ export interface SessionInfo {
 }
 
 /**
+ * Given by a cloud to an offer, an enrolment, a programme, an event, an envelope; unique at that cloud and never used again.
+ */
+export type CloudId = string
+
+/**
+ * An address that is opened with TLS.
+ */
+export type HttpsUrl = string
+
+/**
+ * SHA-256 of the SubjectPublicKeyInfo of a key.
+ */
+export type KeyFingerprint = string
+
+/**
+ * JSON Web Signature in compact form (RFC 7515), algorithm ES256, by the hub's key.
+ */
+export type Jws = string
+
+/**
+ * ISO 4217.
+ */
+export type CurrencyCode = string
+
+/**
+ * What data is given for; see registry/purposes.yaml.
+ */
+export type Purpose =
+  'settlement' | 'event_proof' | 'forecast' | 'flexibility' | 'grid_state' | 'support' | 'research'
+
+/**
+ * A field of TelemetryInterval; see registry/purposes.yaml for the purposes that may ask for it.
+ */
+export type DataItem =
+  | 'import_wh'
+  | 'export_wh'
+  | 'grid_w'
+  | 'production_wh'
+  | 'storage_in_wh'
+  | 'storage_out_wh'
+  | 'ev_in_wh'
+  | 'heat_in_wh'
+  | 'soc_pct'
+  | 'increase_max_w'
+  | 'decrease_max_w'
+  | 'voltage_v'
+  | 'frequency_hz'
+  | 'faults'
+
+/**
+ * Who serves this cloud, and how a hub speaks to it. Everybody may read it.
+ */
+export interface CloudService {
+  /**
+   * Version of the standard.
+   */
+  ores: string
+  operator: CloudOperator
+  /**
+   * Any of these will do. Known: mutual_tls, oauth2.
+   *
+   * @minItems 1
+   * @maxItems 8
+   */
+  authentication: Word[]
+  /**
+   * For oauth2: where the hub gets its token.
+   */
+  token_url?: HttpsUrl
+  /**
+   * How long after an answer a hub asks for events again.
+   */
+  poll_s: DurationS
+  /**
+   * The cloud's clock.
+   */
+  time?: Time
+}
+
+/**
+ * The company or person behind a cloud.
+ */
+export interface CloudOperator {
+  /**
+   * As in the register of companies.
+   */
+  name: Name
+  /**
+   * Known: distribution_operator, supplier, aggregator, maker, installer, researcher.
+   */
+  role: Word
+  /**
+   * Where a person answers: an address, a telephone number.
+   */
+  contact: string
+  /**
+   * What the operator does with data.
+   */
+  privacy_url: HttpsUrl
+}
+
+/**
+ * What a cloud offers to do with a home, as a program of OpenADR 3.
+ */
+export interface Programme {
+  id: CloudId
+  name: Name
+  /**
+   * What it asks of the home and what it gives.
+   */
+  text?: Text
+  terms_url?: HttpsUrl
+  /**
+   * Fields of an EventInterval that its events use. Known: import_price_per_kwh, export_price_per_kwh, ghg_g_per_kwh, import_max_w, export_max_w, grid_w, grid_change_w, level, alert.
+   *
+   * @minItems 1
+   * @maxItems 16
+   */
+  payloads: Word[]
+  /**
+   * Length of an interval, of its reports too.
+   */
+  interval_s: DurationS
+  /**
+   * Least time between the announcement of an event and its start.
+   */
+  notice_s?: DurationS
+  /**
+   * What the result is compared with; see 7.8. Known: none, meter_before, high_of_days, same_days, control_group.
+   */
+  baseline?: Word
+  /**
+   * Whether the owner may decline a single event without leaving the programme.
+   */
+  opt_out: boolean
+  /**
+   * Of its prices.
+   */
+  currency?: CurrencyCode
+}
+
+/**
+ * The programmes of a cloud.
+ */
+export interface ProgrammeList {
+  /**
+   * @maxItems 64
+   */
+  programmes: Programme[]
+}
+
+/**
+ * What a cloud asks for. The owner takes it, takes part of it, or leaves it.
+ */
+export interface ConsentOffer {
+  id: CloudId
+  operator: CloudOperator
+  /**
+   * @maxItems 16
+   */
+  grants: ConsentGrant[]
+  /**
+   * @maxItems 16
+   */
+  programmes: ProgrammeGrant[]
+  /**
+   * Purposes without which nothing else can be had.
+   *
+   * @maxItems 8
+   */
+  needed?: Purpose[]
+  /**
+   * True where the operator asks to be the one that sets limits at the connection point; see 8.2.
+   */
+  obligation?: boolean
+  /**
+   * The end of the offer.
+   */
+  until: Time
+  /**
+   * Why, in words for the owner.
+   */
+  text?: Text
+}
+
+/**
+ * Data for one purpose.
+ */
+export interface ConsentGrant {
+  purpose: Purpose
+  /**
+   * @minItems 1
+   * @maxItems 14
+   */
+  items: DataItem[]
+  /**
+   * Length of the shortest interval that is sent. Unit: s.
+   */
+  resolution_s: number
+  /**
+   * The home as a whole, or each element by itself.
+   */
+  level: 'home' | 'element'
+  /**
+   * Nothing is sent afterwards.
+   */
+  until: Time
+  /**
+   * How long the cloud keeps each value.
+   */
+  retention_s: DurationS
+  /**
+   * Others who get the values of this home; absent or empty is nobody.
+   *
+   * @maxItems 16
+   */
+  recipients?: Name[]
+}
+
+/**
+ * Part in a programme, within bounds of the owner.
+ */
+export interface ProgrammeGrant {
+  programme: CloudId
+  /**
+   * No event takes stores below; absent is the owner's reserve.
+   */
+  soc_min_pct?: Percent
+  /**
+   * No event makes the home draw more.
+   */
+  import_max_w?: LimitW
+  /**
+   * No event makes the home give more.
+   */
+  export_max_w?: LimitW
+  /**
+   * True where the owner wants to be asked before each event.
+   */
+  ask_each_time?: boolean
+  /**
+   * No event counts afterwards.
+   */
+  until: Time
+}
+
+/**
+ * What the owner allows a cloud: the payload of a SignedDocument of type `ores-consent+json`. Each one replaces the one before as a whole; one without grants and programmes allows nothing.
+ */
+export interface Consent {
+  /**
+   * Rises with each consent that this hub gives this cloud.
+   */
+  version: Counter
+  /**
+   * The offer it answers.
+   */
+  offer?: CloudId
+  hub: ModuleId
+  /**
+   * The operator's name as the owner saw it.
+   */
+  operator: Name
+  given: Time
+  /**
+   * @maxItems 16
+   */
+  grants: ConsentGrant[]
+  /**
+   * @maxItems 16
+   */
+  programmes: ProgrammeGrant[]
+  /**
+   * True where this operator sets limits at the connection point; see 8.2.
+   */
+  obligation?: boolean
+}
+
+/**
+ * A consent or a report, signed by the hub's key.
+ */
+export interface SignedDocument {
+  jws: Jws
+}
+
+/**
+ * A hub joins a cloud with its owner's consent.
+ */
+export interface EnrolmentRequest {
+  consent: Jws
+  /**
+   * Of the hub's key.
+   */
+  certificate: CertificateBase64
+  /**
+   * What the operator gave the customer, once, to tie this hub to a contract or a connection point.
+   */
+  code?: string
+}
+
+/**
+ * A hub's place at a cloud.
+ */
+export interface Enrolment {
+  id: CloudId
+  hub: ModuleId
+  /**
+   * Known: pending, active, left.
+   */
+  status: Word
+  /**
+   * Of the consent that counts.
+   */
+  consent_version: Counter
+  /**
+   * The connection point or contract, by the operator's name for it.
+   */
+  point?: Name
+  /**
+   * For oauth2.
+   */
+  client_id?: Name
+}
+
+/**
+ * A hub has left a cloud: what is deleted by when, and what is not.
+ */
+export interface Departure {
+  enrolment: CloudId
+  left: Time
+  delete_by: Time
+  /**
+   * True once it is done.
+   */
+  deleted: boolean
+  /**
+   * @maxItems 16
+   */
+  kept: KeptRecord[]
+}
+
+/**
+ * What the operator has to keep after a departure.
+ */
+export interface KeptRecord {
+  what: Text
+  /**
+   * The law or contract that says so, by its paragraph.
+   */
+  why: Text
+  until: Time
+}
+
+/**
+ * Values for one purpose, as the consent allows.
+ */
+export interface Telemetry {
+  /**
+   * Rises with each batch of an enrolment; one that is sent again has the number it had.
+   */
+  batch: Counter
+  /**
+   * The consent it is sent under.
+   */
+  consent_version: Counter
+  purpose: Purpose
+  /**
+   * For level `element`; absent is the home.
+   */
+  element?: ElementPath
+  /**
+   * @minItems 1
+   * @maxItems 1440
+   */
+  intervals: TelemetryInterval[]
+}
+
+/**
+ * Values of one interval. A value that is not known is null; one that is not consented to is absent.
+ */
+export interface TelemetryInterval {
+  start: Time
+  /**
+   * Length of the interval. Unit: s.
+   */
+  duration_s: number
+  /**
+   * The worst of the values; absent is good. Known: good, estimated, bad.
+   */
+  quality?: Word
+  /**
+   * Taken from the grid.
+   */
+  import_wh?: EnergyWhOrNull
+  /**
+   * Given to the grid.
+   */
+  export_wh?: EnergyWhOrNull
+  /**
+   * Mean at the connection point; positive is import.
+   */
+  grid_w?: PowerWOrNull
+  /**
+   * Made by the home's sources.
+   */
+  production_wh?: EnergyWhOrNull
+  /**
+   * Into stationary stores.
+   */
+  storage_in_wh?: EnergyWhOrNull
+  /**
+   * Out of stationary stores.
+   */
+  storage_out_wh?: EnergyWhOrNull
+  /**
+   * Into vehicles.
+   */
+  ev_in_wh?: EnergyWhOrNull
+  /**
+   * Electricity of heat pumps.
+   */
+  heat_in_wh?: EnergyWhOrNull
+  /**
+   * Of all stationary stores together, at the end.
+   */
+  soc_pct?: PercentOrNull
+  /**
+   * How much more the home could take, or less give, over an interval.
+   */
+  increase_max_w?: LimitWOrNull
+  /**
+   * How much less the home could take, or more give, over an interval.
+   */
+  decrease_max_w?: LimitWOrNull
+  /**
+   * Mean over time and conductors at the connection point.
+   */
+  voltage_v?: VoltageVOrNull
+  /**
+   * Mean.
+   */
+  frequency_hz?: FrequencyHzOrNull
+  /**
+   * Codes that stood in it.
+   *
+   * @maxItems 64
+   */
+  faults?: Word[]
+}
+
+/**
+ * The cloud has stored a batch.
+ */
+export interface TelemetryReceipt {
+  batch: Counter
+  /**
+   * True where it had the batch already.
+   */
+  known?: boolean
+}
+
+/**
+ * What a programme asks of a home, over intervals, as an event of OpenADR 3.
+ */
+export interface ProgrammeEvent {
+  id: CloudId
+  programme: CloudId
+  /**
+   * Rises with each change; the highest counts.
+   */
+  revision: Counter
+  cancelled?: boolean
+  /**
+   * Among events of one programme; 0 is the strongest, absent the weakest.
+   */
+  priority?: Counter
+  start: Time
+  /**
+   * The hub shifts the whole event by a time drawn evenly from 0 to this.
+   */
+  randomize_start_s?: DurationS
+  currency?: CurrencyCode
+  /**
+   * One after the other, from the start.
+   *
+   * @minItems 1
+   * @maxItems 672
+   */
+  intervals: EventInterval[]
+  /**
+   * Whether a signed report is asked for; absent is no.
+   */
+  report?: boolean
+  /**
+   * Why, for the owner.
+   */
+  text?: Text
+}
+
+/**
+ * One interval of an event; a field that is absent asks nothing.
+ */
+export interface EventInterval {
+  /**
+   * Length of the interval. Unit: s.
+   */
+  duration_s: number
+  /**
+   * What import costs. Unit: currency/kWh.
+   */
+  import_price_per_kwh?: number
+  /**
+   * What export earns. Unit: currency/kWh.
+   */
+  export_price_per_kwh?: number
+  /**
+   * Marginal greenhouse gas, as CO2. Unit: g/kWh.
+   */
+  ghg_g_per_kwh?: number
+  import_max_w?: LimitW
+  export_max_w?: LimitW
+  /**
+   * Dispatch: wished at the connection point; positive is import.
+   */
+  grid_w?: PowerW
+  /**
+   * Dispatch: wished change of the grid power against the baseline; negative is less import or more export.
+   */
+  grid_change_w?: PowerW
+  /**
+   * 0 normal, 1 moderate, 2 high, 3 emergency: how much to save. Unit: 1.
+   */
+  level?: number
+  /**
+   * Known: grid_emergency, black_start, possible_outage, flex_alert, fire, freezing, wind, tsunami, air_quality, other.
+   */
+  alert?: Word
+}
+
+/**
+ * Events that are new or changed since `after`, oldest change first, and what the hub is to fetch anew.
+ */
+export interface EventList {
+  /**
+   * @maxItems 256
+   */
+  events: ProgrammeEvent[]
+  /**
+   * For `after` of the next call.
+   */
+  next: Counter
+  /**
+   * The cloud's clock.
+   */
+  time: Time
+  /**
+   * Of the newest envelope; absent where this cloud sends none.
+   */
+  envelope_revision?: Counter
+  /**
+   * Of the agreement in force; absent where this cloud has none.
+   */
+  interconnection_revision?: Counter
+}
+
+/**
+ * The hub's decision about an event, an envelope or an interconnection.
+ */
+export interface GridAnswer {
+  about: CloudId
+  revision: Counter
+  time: Time
+  /**
+   * `narrowed`: it takes part, with less than was asked.
+   */
+  answer: 'accepted' | 'narrowed' | 'declined' | 'ended_early' | 'not_understood' | 'completed'
+  /**
+   * Known: owner, owner_bounds, grid_obligation, equipment, protection, island, hazard, no_capacity, no_clock, too_late, no_consent, conflict.
+   */
+  reason?: Word
+  /**
+   * Where it was narrowed: the limit that holds.
+   */
+  import_max_w?: LimitW
+  /**
+   * Where it was narrowed: the limit that holds.
+   */
+  export_max_w?: LimitW
+  /**
+   * Where it was narrowed: the mean that the hub reckons with.
+   */
+  grid_w?: PowerW
+}
+
+/**
+ * What was asked, decided and measured: the payload of a SignedDocument of type `ores-report+json`.
+ */
+export interface MeasurementReport {
+  hub: ModuleId
+  /**
+   * The event or envelope.
+   */
+  about: CloudId
+  revision: Counter
+  programme?: CloudId
+  answer: 'accepted' | 'narrowed' | 'declined' | 'ended_early' | 'not_understood' | 'completed'
+  reason?: Word
+  /**
+   * How `baseline_import_wh` and `baseline_export_wh` were found.
+   */
+  baseline: 'none' | 'meter_before' | 'high_of_days' | 'same_days' | 'control_group'
+  meter: ReportMeter
+  /**
+   * @minItems 1
+   * @maxItems 1440
+   */
+  intervals: MeasuredInterval[]
+}
+
+/**
+ * What has measured.
+ */
+export interface ReportMeter {
+  /**
+   * The grid connection point, or one element of the programme.
+   */
+  place: 'connection_point' | 'element'
+  /**
+   * As declared; absent where nothing is declared.
+   */
+  accuracy_pct?: Percent
+  /**
+   * Of the meter, where the owner allows it.
+   */
+  serial?: Name
+  /**
+   * Of its counters, at the end.
+   */
+  counter_epoch: Counter
+}
+
+/**
+ * One metered interval. Energy is the difference of two readings of a counter; null where one of them is missing.
+ */
+export interface MeasuredInterval {
+  start: Time
+  /**
+   * Length of the interval. Unit: s.
+   */
+  duration_s: number
+  import_wh: EnergyWhOrNull
+  export_wh: EnergyWhOrNull
+  /**
+   * Highest mean of a minute.
+   */
+  import_peak_w?: LimitWOrNull
+  /**
+   * Highest mean of a minute.
+   */
+  export_peak_w?: LimitWOrNull
+  /**
+   * The limit that held; absent where none did.
+   */
+  import_max_w?: LimitW
+  /**
+   * The limit that held; absent where none did.
+   */
+  export_max_w?: LimitW
+  baseline_import_wh?: EnergyWhOrNull
+  baseline_export_wh?: EnergyWhOrNull
+  /**
+   * Absent is good. Known: good, estimated, bad.
+   */
+  quality?: Word
+  /**
+   * True where the home was an island for part of it.
+   */
+  island?: boolean
+}
+
+/**
+ * What was agreed for the grid connection point.
+ */
+export interface Interconnection {
+  id: CloudId
+  /**
+   * Rises with each change; the highest counts.
+   */
+  revision: Counter
+  /**
+   * Number or title of the paper.
+   */
+  agreement?: Name
+  /**
+   * The connection point, by the utility's name for it.
+   */
+  point?: Name
+  set_by: 'utility' | 'installer'
+  valid_from: Time
+  /**
+   * Absent is without end.
+   */
+  valid_until?: Time
+  /**
+   * No envelope goes beyond these.
+   */
+  agreed: EnvelopeLimits
+  /**
+   * Hold where no interval of an envelope does.
+   */
+  default: EnvelopeLimits
+  /**
+   * Hold where the utility has been silent for `silence_s`.
+   */
+  failsafe: EnvelopeLimits
+  /**
+   * From the last answer of the utility. Unit: s.
+   */
+  silence_s: number
+  /**
+   * How long the failsafe holds at least, also when the utility is back and sends no limits; absent is 0. Unit: s.
+   */
+  failsafe_hold_s?: number
+  /**
+   * Time in which power may rise from 0 to the limit when a limit widens or the grid is back; absent is 0. Unit: s.
+   */
+  ramp_s?: number
+}
+
+/**
+ * Limits of the grid; one that is absent does not bind.
+ */
+export interface EnvelopeLimits {
+  /**
+   * Drawn at the connection point.
+   */
+  import_max_w?: LimitW
+  /**
+   * Given at the connection point.
+   */
+  export_max_w?: LimitW
+  /**
+   * AC output of all sources and stores together, whatever the home uses.
+   */
+  generation_max_w?: LimitW
+  /**
+   * Drawn by all controllable loads and stores together, whatever the home produces.
+   */
+  load_max_w?: LimitW
+  /**
+   * False: nothing in the home feeds the grid, and no store draws from it.
+   */
+  energise?: boolean
+}
+
+/**
+ * Limits at the connection point over time. Each one replaces the one before as a whole.
+ */
+export interface Envelope {
+  id: CloudId
+  /**
+   * Rises with each envelope of an enrolment; the highest counts.
+   */
+  revision: Counter
+  interconnection: CloudId
+  start: Time
+  /**
+   * The hub delays each widening by a time drawn evenly from 0 to this, once for the whole envelope.
+   */
+  randomize_start_s?: DurationS
+  /**
+   * One after the other, from the start; none: the default holds.
+   *
+   * @maxItems 672
+   */
+  intervals: EnvelopeInterval[]
+  /**
+   * Why, for the owner.
+   */
+  text?: Text
+}
+
+/**
+ * One interval of an envelope.
+ */
+export interface EnvelopeInterval {
+  /**
+   * Length of the interval. Unit: s.
+   */
+  duration_s: number
+  /**
+   * In place of the default, as a whole.
+   */
+  limits: EnvelopeLimits
+}
+
+/**
+ * A page of everything that a cloud holds about a home.
+ */
+export interface CloudExport {
+  enrolment: Enrolment
+  made: Time
+  /**
+   * @maxItems 1000
+   */
+  consents?: Jws[]
+  /**
+   * @maxItems 1000
+   */
+  telemetry?: Telemetry[]
+  /**
+   * @maxItems 1000
+   */
+  events?: ProgrammeEvent[]
+  /**
+   * @maxItems 1000
+   */
+  envelopes?: Envelope[]
+  /**
+   * @maxItems 1000
+   */
+  answers?: GridAnswer[]
+  /**
+   * @maxItems 1000
+   */
+  reports?: Jws[]
+  /**
+   * What else is held, in words: name, contract, notes.
+   *
+   * @maxItems 1000
+   */
+  other?: Text[]
+  /**
+   * For `page` of the next call; absent on the last page.
+   */
+  next?: CloudId
+}
+
+/**
  * Active power; positive flows into the element, negative out of it. Unit: W.
  */
 export type PowerW = number
@@ -340,7 +1179,7 @@ export interface Request {
    */
   element?: ElementId
   /**
-   * Known: open, permit_close, black_start, restart.
+   * Known: open, permit_close, black_start, restart, start.
    */
   request: string
 }
@@ -477,6 +1316,7 @@ export interface Capabilities {
   mode?: ModeCapability
   thermal?: ThermalCapability
   ev?: EvCapability
+  job?: JobCapability
 }
 
 /**
@@ -702,6 +1542,394 @@ export interface EvCapability {
    * Can charge on one conductor or on all.
    */
   phase_switching?: boolean
+}
+
+/**
+ * Runs one job at a time, which a person has loaded and armed at the device; once started it runs through.
+ */
+export interface JobCapability {
+  /**
+   * Longest time from an accepted `start` until the job runs; absent is 10 s.
+   */
+  response_s?: DurationS
+}
+
+/**
+ * A module's own word about some of its elements; the others are derived. Everything in it counts from `uptime_ms`.
+ */
+export interface Flexibility {
+  boot_id: BootId
+  /**
+   * When it was drawn up.
+   */
+  uptime_ms: UptimeMs
+  /**
+   * How long it may be planned with, from its receipt. Unit: s.
+   */
+  valid_s: number
+  /**
+   * Keyed by element id; what is absent is derived.
+   */
+  elements: {
+    [k: string]: ElementFlexibility
+  }
+}
+
+/**
+ * What one element can be asked for, in parts; a part that is absent does not exist.
+ */
+export interface ElementFlexibility {
+  power?: PowerFlexibility
+  store?: StoreFlexibility
+  production?: ProductionFlexibility
+  vehicle?: VehicleFlexibility
+  modes?: ModesFlexibility
+  thermal?: ThermalFlexibility
+  shed?: ShedFlexibility
+  job?: JobFlexibility
+}
+
+/**
+ * Power that a lease can ask for. A direction that is absent cannot be commanded.
+ */
+export interface PowerFlexibility {
+  /**
+   * What commands it: a set-point that is followed, or only a limit, in W or in A. Known: setpoint, limit, current.
+   */
+  by: Word
+  /**
+   * Into the element, while nothing but its ratings binds.
+   */
+  consume_max_w?: LimitW
+  /**
+   * Out of the element, while nothing but its ratings binds.
+   */
+  produce_max_w?: LimitW
+  /**
+   * Possible now, limits in force included.
+   */
+  consume_now_w?: LimitWOrNull
+  /**
+   * Possible now, limits in force included.
+   */
+  produce_now_w?: LimitWOrNull
+  /**
+   * Smallest power into the element other than 0.
+   */
+  consume_min_w?: LimitW
+  /**
+   * Granularity; absent or 0 is continuous.
+   */
+  step_w?: LimitW
+  response_s?: DurationS
+  ramp_w_per_s?: RampWPerS
+  /**
+   * Shortest time between two changes.
+   */
+  hold_s?: DurationS
+}
+
+/**
+ * A store of electricity or heat: what is in it, what fits, and what fills and empties it.
+ */
+export interface StoreFlexibility {
+  /**
+   * Known: electricity, heat.
+   */
+  holds: Word
+  /**
+   * Usable now; of heat, between the two ends of the comfort band.
+   */
+  capacity_wh: EnergyWh
+  /**
+   * In it now, above empty.
+   */
+  energy_wh: EnergyWhOrNull
+  /**
+   * Not to be emptied below, by the maker's bound.
+   */
+  energy_min_wh?: EnergyWh
+  /**
+   * Not to be filled above, by the maker's bound.
+   */
+  energy_max_wh?: EnergyWh
+  /**
+   * Kept for an outage; free to use on an island.
+   */
+  energy_reserve_wh?: EnergyWhOrNull
+  /**
+   * The element whose power fills and empties it; absent where none can be commanded.
+   */
+  commanded_at?: ElementId
+  /**
+   * Stored per energy taken at the terminal; meant where `levels` say nothing.
+   */
+  charge_efficiency_pct?: Percent
+  /**
+   * Given at the terminal per energy taken from the store; meant where `levels` say nothing.
+   */
+  discharge_efficiency_pct?: Percent
+  /**
+   * What holds at which content, in ascending order, without gaps.
+   *
+   * @maxItems 8
+   */
+  levels?: StoreLevel[]
+  /**
+   * What goes in and out beside the power that is commanded; what is drawn from the store is negative.
+   *
+   * @maxItems 48
+   */
+  usage?: PowerSlot[]
+  /**
+   * How much is wanted in it by when.
+   *
+   * @maxItems 8
+   */
+  targets?: StoreTarget[]
+}
+
+/**
+ * How a store behaves while its content lies between two amounts.
+ */
+export interface StoreLevel {
+  energy_from_wh: EnergyWh
+  energy_to_wh: EnergyWh
+  /**
+   * From the largest power out to the largest power in; straight lines between them.
+   *
+   * @minItems 2
+   * @maxItems 16
+   */
+  points?: FillPoint[]
+  /**
+   * What the store loses by itself.
+   */
+  leakage_w?: LimitW
+}
+
+/**
+ * Power at the terminal, and how fast the content changes with it.
+ */
+export interface FillPoint {
+  /**
+   * At the element that commands it; positive into it.
+   */
+  power_w: PowerW
+  /**
+   * Into the store, leakage and usage apart; negative empties it.
+   */
+  fill_w: PowerW
+}
+
+/**
+ * A content that is wanted by a certain time.
+ */
+export interface StoreTarget {
+  due_in_s: DurationS
+  /**
+   * At least this much.
+   */
+  energy_wh: EnergyWh
+}
+
+/**
+ * Mean power for a while; each slot begins where the one before it ends.
+ */
+export interface PowerSlot {
+  /**
+   * Length of the slot. Unit: s.
+   */
+  duration_s: number
+  /**
+   * Expected.
+   */
+  power_w: PowerW
+  /**
+   * Nineteen times of twenty it lies above.
+   */
+  power_low_w?: PowerW
+  /**
+   * Nineteen times of twenty it lies below.
+   */
+  power_high_w?: PowerW
+}
+
+/**
+ * A source that nobody commands; what is curtailed is lost.
+ */
+export interface ProductionFlexibility {
+  /**
+   * Uncurtailed, now.
+   */
+  available_w: LimitWOrNull
+  /**
+   * Nameplate of the source.
+   */
+  peak_w?: LimitW
+  /**
+   * The element whose limit curtails it; absent where it cannot be curtailed.
+   */
+  commanded_at?: ElementId
+  /**
+   * Uncurtailed; producing is negative.
+   *
+   * @maxItems 96
+   */
+  forecast?: PowerSlot[]
+}
+
+/**
+ * A vehicle that comes and goes, seen at the charger's terminal.
+ */
+export interface VehicleFlexibility {
+  connected: boolean | null
+  /**
+   * At least, until departure.
+   */
+  energy_needed_wh?: EnergyWhOrNull
+  /**
+   * At most, until it is full.
+   */
+  energy_most_wh?: EnergyWhOrNull
+  departure_in_s?: DurationSOrNull
+}
+
+/**
+ * Modes to choose from.
+ */
+export interface ModesFlexibility {
+  /**
+   * In force.
+   */
+  mode: string | null
+  /**
+   * Keyed by the mode's id.
+   */
+  modes: {
+    [k: string]: ModeFlexibility
+  }
+  /**
+   * Shortest time in a mode.
+   */
+  hold_s?: DurationS
+  next_change_in_s?: DurationSOrNull
+}
+
+/**
+ * What a mode takes and gives.
+ */
+export interface ModeFlexibility {
+  consume_min_w?: LimitW
+  consume_max_w?: LimitW
+  /**
+   * Mean power that it would take over the next hour, as things are.
+   */
+  expected_w?: LimitW
+  /**
+   * Heat given with it.
+   */
+  heat_w?: LimitW
+}
+
+/**
+ * What is kept warm or cold, in degrees.
+ */
+export interface ThermalFlexibility {
+  temperature_c: TemperatureCOrNull
+  /**
+   * Comfort band, lower end. Unit: °C.
+   */
+  temperature_min_c?: number
+  /**
+   * Comfort band, upper end. Unit: °C.
+   */
+  temperature_max_c?: number
+  outdoor_temperature_c?: TemperatureCOrNull
+  /**
+   * Heat output, not electricity.
+   */
+  heat_max_w?: LimitW
+  /**
+   * Heat that has to be given now to keep the temperature.
+   */
+  heat_demand_w?: LimitWOrNull
+}
+
+/**
+ * A load that can be cut off.
+ */
+export interface ShedFlexibility {
+  closed: boolean | null
+  /**
+   * Flows through it now, and would end.
+   */
+  power_w: PowerWOrNull
+  critical?: boolean
+  min_on_s?: DurationS
+  min_off_s?: DurationS
+}
+
+/**
+ * One run of an appliance: whether it may be started, and what it will take.
+ */
+export interface JobFlexibility {
+  /**
+   * Known: idle, waiting, running, paused, done.
+   */
+  phase: string | null
+  /**
+   * Still to be taken.
+   */
+  energy_wh?: EnergyWhOrNull
+  /**
+   * Still to run.
+   */
+  duration_s?: DurationSOrNull
+  earliest_start_in_s?: DurationSOrNull
+  latest_end_in_s?: DurationSOrNull
+  /**
+   * What is still to be taken, from its start, or while it runs from now.
+   *
+   * @maxItems 48
+   */
+  profile?: PowerSlot[]
+}
+
+/**
+ * What the whole house could do, element by element; everything in it counts from `time`.
+ */
+export interface HouseFlexibility {
+  time: Time
+  /**
+   * Keyed by module id; a module that is not online is absent.
+   */
+  modules: {
+    [k: string]: ModuleFlexibility
+  }
+}
+
+/**
+ * One module's flexibility, as the hub takes it.
+ */
+export interface ModuleFlexibility {
+  /**
+   * Keyed by element id.
+   */
+  elements: {
+    [k: string]: FlexibilityInUse
+  }
+}
+
+/**
+ * An element's flexibility, and whose word it is.
+ */
+export interface FlexibilityInUse {
+  /**
+   * Known: told, derived.
+   */
+  source: Word
+  flexibility: ElementFlexibility
 }
 
 /**
@@ -1353,6 +2581,7 @@ export interface ElementState {
   mode?: Mode
   thermal?: Thermal
   ev?: Ev
+  job?: Job
   fault?: Fault
   /**
    * Sent only when it is not `good`. Known: good, estimated, stale, bad.
@@ -1520,6 +2749,32 @@ export interface Ev {
    */
   energy_needed_wh?: EnergyWhOrNull
   departure_in_s?: DurationSOrNull
+}
+
+/**
+ * What an appliance does or waits for.
+ */
+export interface Job {
+  /**
+   * `waiting` may be started. Known: idle, waiting, running, paused, done.
+   */
+  phase: string | null
+  /**
+   * Expected still to be taken.
+   */
+  energy_wh?: EnergyWhOrNull
+  /**
+   * Expected still to run.
+   */
+  duration_s?: DurationSOrNull
+  /**
+   * As the person chose; 0 or absent is at once.
+   */
+  earliest_start_in_s?: DurationSOrNull
+  /**
+   * As the person chose; the module starts by itself in time for it.
+   */
+  latest_end_in_s?: DurationSOrNull
 }
 
 /**

@@ -222,6 +222,18 @@ class EvCapability(Struct, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class JobCapability(Struct, frozen=True, kw_only=True):
+    """Runs one job at a time, which a person has loaded and armed at the device; once started it runs through."""
+
+    response_s: (
+        Annotated[
+            common.DurationS,
+            Meta(description="Longest time from an accepted `start` until the job runs; absent is 10 s."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class ModeCapability(Struct, frozen=True, kw_only=True):
     """Knows a few declared modes and runs in one of them."""
 
@@ -250,6 +262,7 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     mode: ModeCapability | UnsetType = UNSET
     thermal: ThermalCapability | UnsetType = UNSET
     ev: EvCapability | UnsetType = UNSET
+    job: JobCapability | UnsetType = UNSET
 
 
 class Element(Struct, frozen=True, kw_only=True):

@@ -143,6 +143,32 @@ class Ev(Struct, frozen=True, kw_only=True):
     departure_in_s: common.DurationSOrNull | UnsetType = UNSET
 
 
+class Job(Struct, frozen=True, kw_only=True):
+    """What an appliance does or waits for."""
+
+    phase: Annotated[str, Meta(description="`waiting` may be started.", max_length=64)] | None
+    energy_wh: (
+        Annotated[common.EnergyWhOrNull, Meta(description="Expected still to be taken.")] | UnsetType
+    ) = UNSET
+    duration_s: Annotated[common.DurationSOrNull, Meta(description="Expected still to run.")] | UnsetType = (
+        UNSET
+    )
+    earliest_start_in_s: (
+        Annotated[
+            common.DurationSOrNull,
+            Meta(description="As the person chose; 0 or absent is at once."),
+        ]
+        | UnsetType
+    ) = UNSET
+    latest_end_in_s: (
+        Annotated[
+            common.DurationSOrNull,
+            Meta(description="As the person chose; the module starts by itself in time for it."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Fault(Struct, frozen=True, kw_only=True):
     """Faults that are active now."""
 
@@ -190,6 +216,7 @@ class ElementState(Struct, frozen=True, kw_only=True):
     mode: Mode | UnsetType = UNSET
     thermal: Thermal | UnsetType = UNSET
     ev: Ev | UnsetType = UNSET
+    job: Job | UnsetType = UNSET
     fault: Fault | UnsetType = UNSET
     quality: Annotated[common.Word, Meta(description="Sent only when it is not `good`.")] | UnsetType = UNSET
 
