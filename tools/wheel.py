@@ -14,7 +14,17 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXPECTED = {"aiohttp", "cryptography", "msgspec", "rich", "typer", "zeroconf"}
+EXPECTED = {
+    "aiohttp",
+    "cryptography",
+    "jsonschema",
+    "msgspec",
+    "pyyaml",
+    "referencing",
+    "rich",
+    "typer",
+    "zeroconf",
+}
 NOT_IN_A_PLAIN_INSTALL = {"numpy", "pvlib", "pandas", "pyarrow", "uvloop", "scipy"}
 TEST_TOOLS = ["pytest", "pytest-asyncio", "pytest-timeout", "hypothesis", "pyyaml"]
 

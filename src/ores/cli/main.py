@@ -168,6 +168,25 @@ def demo(
     run.demo(options, as_json=as_json)
 
 
+@app.command()
+def conform(
+    address: Annotated[str, typer.Argument(metavar="https://HOST:PORT", help="Where the module listens.")],
+    code: Annotated[str, typer.Option(help="The code on its label.")] = "",
+    profile: Annotated[str | None, typer.Option(help="A profile it has to meet, such as storage.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Directory for report.html, .json, junit.xml.")] = None,
+    max_power: Annotated[float, typer.Option(help="No set-point of the kit goes beyond, in W.")] = 1000.0,
+    restart: Annotated[str | None, typer.Option(help="Command that switches it off and on.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this check; may be repeated.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show passed checks too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Judge a module over the wire, from the standard alone."""
+    from ores.conformance.command import Wanted, conform
+
+    wanted = Wanted(address, code, profile, report, max_power, restart, tuple(only or ()), as_json, verbose)
+    sys.exit(conform(wanted))
+
+
 def main() -> None:
     """Run the command; an error is one sentence on standard error and an exit code, never a traceback."""
     try:

@@ -1,0 +1,19 @@
+"""The checks of a module, in the order in which they run.
+
+First what a stranger sees, then pairing, then what a controller reads and commands, then restarts, and last
+what leaves the module unpaired or locked.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ores.conformance.bench import Bench
+from ores.conformance.check import Section
+from ores.conformance.checks import leases, pairing, strangers
+
+SECTIONS: Final[tuple[Section[Bench], ...]] = (
+    strangers.section,
+    pairing.section,
+    leases.section,
+)

@@ -1,0 +1,101 @@
+"""`ores conform`: judge from the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from ores.conformance.bench import Options
+from ores.conformance.judge import Judge
+from ores.conformance.report import files, terminal
+from ores.conformance.standard import Standard
+from ores.conformance.verdict import Report
+from ores.conformance.wire.pairing import BadCode
+from ores.conformance.wire.target import BadTarget
+
+EXIT_CONFORMS: Final = 0
+EXIT_DOES_NOT: Final = 1
+EXIT_USAGE: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was typed."""
+
+    address: str
+    code: str
+    profile: str | None
+    report: Path | None
+    power_max_w: float
+    restart_command: str | None
+    only: tuple[str, ...]
+    as_json: bool
+    verbose: bool
+
+
+def conform(wanted: Wanted) -> int:
+    """Judge a module and say how it went.
+
+    Returns:
+        0 where it conforms, 1 where it does not, 2 where the question makes no sense.
+    """
+    standard = Standard()
+    if trouble := _trouble(wanted, standard):
+        return _usage(trouble)
+    console = Console(stderr=wanted.as_json, soft_wrap=True)
+    judge = Judge(
+        options=Options(wanted.power_max_w, wanted.restart_command, may_ask=sys.stdin.isatty()),
+        profile=wanted.profile,
+        say=lambda text: console.print(f"[bold]{text}[/]", highlight=False),
+        tell=terminal.teller(console, verbose=wanted.verbose),
+        ask=_ask,
+        only=frozenset(wanted.only) or None,
+        standard=standard,
+    )
+    try:
+        report = asyncio.run(judge.module(wanted.address, wanted.code))
+    except (BadTarget, BadCode) as error:
+        return _usage(str(error))
+    _hand_over(report, wanted, standard, console)
+    return EXIT_CONFORMS if report.passed else EXIT_DOES_NOT
+
+
+def _hand_over(report: Report, wanted: Wanted, standard: Standard, console: Console) -> None:
+    if wanted.report is not None:
+        for path in files.write(report, standard, wanted.report):
+            console.print(f"[dim]wrote {path}[/]", highlight=False)
+    terminal.summary(console, report)
+    if wanted.as_json:
+        sys.stdout.write(json.dumps(files.as_json(report, evidence=False), ensure_ascii=False) + "\n")
+
+
+def _trouble(wanted: Wanted, standard: Standard) -> str | None:
+    """What is wrong with the question."""
+    if wanted.profile is not None and wanted.profile not in standard.profiles:
+        return f"--profile: found {wanted.profile!r}, allowed is one of {', '.join(standard.profiles)}"
+    known = {row.check for row in standard.requirements.values()}
+    for name in wanted.only:
+        if name not in known:
+            return f"--only: found {name!r}, which is no check of the registry"
+    if not wanted.power_max_w > 0:
+        return f"--max-power: found {wanted.power_max_w:g}, allowed is more than 0 W"
+    return None
+
+
+def _usage(text: str) -> int:
+    sys.stderr.write(f"ores conform: {text}\n")
+    return EXIT_USAGE
+
+
+async def _ask(what: str) -> bool:
+    """Ask the person, where there is one."""
+    if not sys.stdin.isatty():
+        return False
+    await asyncio.to_thread(input, f"{what} Press Enter when it is done. ")
+    return True

@@ -1,0 +1,92 @@
+"""Judge a subject: from an address and a code to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from ores.conformance.bench import Bench, Options
+from ores.conformance.check import Section
+from ores.conformance.checks import SECTIONS
+from ores.conformance.runner import Runner
+from ores.conformance.standard import Standard
+from ores.conformance.verdict import Report, Result
+from ores.conformance.wire.pairing import secret_of
+from ores.conformance.wire.target import target_of
+
+STANDARD_VERSION: Final = "1.0"
+ABOUT: Final = ("id", "maker", "model", "firmware_version", "ores", "profiles")
+
+
+async def _nobody(_: str) -> bool:
+    """Nobody sits at the terminal."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How to judge.
+
+    Attributes:
+        options: What the person allows.
+        profile: The profile that the module has to meet beside those it claims; None adds none.
+        say: Tells what happens.
+        tell: Hears each result at once.
+        ask: Asks the person to act at the device.
+        only: Names of the checks to run; None runs all.
+        standard: What is demanded.
+    """
+
+    options: Options = field(default_factory=Options)
+    profile: str | None = None
+    say: Callable[[str], None] = lambda _: None
+    tell: Callable[[Result], None] = lambda _: None
+    ask: Callable[[str], Awaitable[bool]] = _nobody
+    only: frozenset[str] | None = None
+    standard: Standard = field(default_factory=Standard)
+
+    async def module(self, address: str, code: str, sections: Sequence[Section[Bench]] = SECTIONS) -> Report:
+        """Judge a module.
+
+        Args:
+            address: `https://HOST:PORT`.
+            code: On its label.
+            sections: The checks.
+
+        Raises:
+            BadTarget: The address is none.
+            BadCode: The code is none.
+        """
+        bench = Bench(self.standard, target_of(address), secret_of(code), self.options, self.say, self.ask)
+        bench.profile = self.profile
+        began = datetime.now(UTC)
+        try:
+            results = await Runner(bench, bench, self.say, self.tell, self.only).run(sections)
+        finally:
+            await bench.close()
+        return Report(
+            kind="module",
+            subject=_about(bench.description),
+            target=bench.target.url,
+            began=began.isoformat(timespec="seconds"),
+            took_s=round(bench.elapsed_s, 1),
+            kit=kit_version(),
+            options={"power_max_w": self.options.power_max_w, "profile": self.profile},
+            results=results,
+        )
+
+
+def kit_version() -> dict[str, str]:
+    """Of the kit and of the standard."""
+    try:
+        kit = version("ores-energy")
+    except PackageNotFoundError:
+        kit = "from source"
+    return {"kit": kit, "standard": STANDARD_VERSION}
+
+
+def _about(description: dict[str, Any]) -> dict[str, Any]:
+    return {name: description[name] for name in ABOUT if name in description}

@@ -1,0 +1,171 @@
+"""The standard as the kit reads it: requirements, profiles, error codes, and validators of messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from referencing import Registry, Resource
+
+Level = Literal["MUST", "SHOULD", "MAY"]
+SCHEMA_HOME: Final = "https://ores.energy/schema/v1/"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A normative sentence of a chapter.
+
+    Attributes:
+        id: Such as `LEASE-004`.
+        profiles: Whom it binds: `module`, `hub`, or names of profiles.
+        extended: Binds only who offers the feature.
+        level: The keyword of the sentence.
+        check: What proves it, or None where nothing can.
+        untestable: Why nothing can, or None.
+        candidate: Stands in a chapter that is not frozen yet.
+        sentence: Its words, and its reason.
+    """
+
+    id: str
+    chapter: int
+    profiles: tuple[str, ...]
+    extended: bool
+    level: Level
+    check: str | None
+    untestable: str | None
+    candidate: bool
+    sentence: str
+
+
+def home() -> Path:
+    """The folder `standard/`: beside the sources, or inside the installed package.
+
+    Raises:
+        FileNotFoundError: In neither place; the installation is damaged.
+    """
+    here = Path(__file__).resolve()
+    for folder in (here.parents[3] / "standard", here.parents[1] / "standard"):
+        if (folder / "registry" / "requirements.yaml").is_file():
+            return folder
+    raise FileNotFoundError(f"the folder standard/ is missing beside {here.parents[1]}")
+
+
+class Standard:
+    """What is demanded, from one folder.
+
+    Args:
+        folder: The folder `standard/`; None finds it.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder: Final = folder or home()
+
+    @cached_property
+    def requirements(self) -> Mapping[str, Requirement]:
+        """Every requirement by its id."""
+        sentences = _sentences((self.folder / "spec").glob("*.md"))
+        rows = _yaml(self.folder / "registry" / "requirements.yaml")["requirements"]
+        return {row["id"]: _requirement(row, sentences.get(row["id"], "")) for row in rows}
+
+    @cached_property
+    def profiles(self) -> Mapping[str, Mapping[str, Any]]:
+        """The profiles by name; `core` and `extended` map a kind of element to capabilities."""
+        return {row["name"]: row for row in _yaml(self.folder / "registry" / "profiles.yaml")}
+
+    @cached_property
+    def capabilities(self) -> Mapping[str, Mapping[str, Any]]:
+        """The capabilities by name."""
+        return {row["name"]: row for row in _yaml(self.folder / "registry" / "capabilities.yaml")}
+
+    @cached_property
+    def errors(self) -> Mapping[str, Mapping[str, Any]]:
+        """The codes of problems."""
+        return {row["code"]: row for row in _yaml(self.folder / "registry" / "errors.yaml")}
+
+    @cached_property
+    def policies(self) -> frozenset[str]:
+        """The kinds of policy."""
+        rows = _yaml(self.folder / "registry" / "policies.yaml")
+        return frozenset(row["name"] for row in rows)
+
+    def proved_by(self, check: str) -> tuple[Requirement, ...]:
+        """The requirements that a check proves."""
+        return tuple(row for row in self.requirements.values() if row.check == check)
+
+    def schema(self, file: str) -> Any:
+        """One schema file, such as `state`, as parsed JSON."""
+        return self._files[file]
+
+    def wrong(self, message: object, file: str, name: str) -> str | None:
+        """What a message breaks in its schema, or None where it is valid.
+
+        Args:
+            message: Parsed JSON.
+            file: Such as `state`.
+            name: Such as `State`.
+        """
+        error = best_match(self._validator(file, name).iter_errors(message))
+        if error is None:
+            return None
+        return f"{error.json_path}: {error.message[:300]}"
+
+    def _validator(self, file: str, name: str) -> Draft202012Validator:
+        key = f"{SCHEMA_HOME}{file}.json#/$defs/{name}"
+        if key not in self._validators:
+            self._validators[key] = Draft202012Validator({"$ref": key}, registry=self._registry)
+        return self._validators[key]
+
+    @cached_property
+    def _validators(self) -> dict[str, Draft202012Validator]:
+        return {}
+
+    @cached_property
+    def _files(self) -> Mapping[str, Any]:
+        folder = self.folder / "schema" / "v1"
+        return {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+
+    @cached_property
+    def _registry(self) -> Registry[Any]:
+        resources = [(schema["$id"], Resource.from_contents(schema)) for schema in self._files.values()]
+        return Registry().with_resources(resources).crawl()
+
+
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def _requirement(row: Mapping[str, Any], sentence: str) -> Requirement:
+    return Requirement(
+        id=row["id"],
+        chapter=row["chapter"],
+        profiles=tuple(row["profiles"]),
+        extended=row["class"] == "extended",
+        level=row["level"],
+        check=row.get("check"),
+        untestable=row.get("untestable"),
+        candidate=bool(row.get("candidate", False)),
+        sentence=sentence,
+    )
+
+
+def _sentences(chapters: Iterable[Path]) -> dict[str, str]:
+    """The words behind each id: from `- **[ID]**` to the end of its list item."""
+    found: dict[str, str] = {}
+    for chapter in chapters:
+        current: str | None = None
+        for line in chapter.read_text().splitlines():
+            if line.startswith("- **["):
+                current, _, words = line.removeprefix("- **[").partition("]**")
+                found[current] = words.strip()
+            elif current is not None and line.startswith("  "):
+                found[current] += " " + line.strip()
+            else:
+                current = None
+    return found

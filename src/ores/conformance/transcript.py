@@ -1,0 +1,78 @@
+"""What went over the wire, in order: the evidence of a judgement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+SECRET_FIELDS: Final = frozenset({"hub_proof", "module_proof", "token", "password", "code_typed"})
+TEXT_MAX: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message.
+
+    Attributes:
+        at_s: Seconds after the beginning of the judgement.
+        by: `kit` or `subject`.
+        peer: As whom the kit talked: controller, stranger, ….
+        what: Such as `GET /state`, `200 /state`, `frame`.
+        body: Parsed JSON; or the text that is none.
+        size: Bytes of the body on the wire.
+    """
+
+    at_s: float
+    by: str
+    peer: str
+    what: str
+    body: Any
+    size: int
+
+    def shown(self) -> Mapping[str, Any]:
+        """For a report: secrets blotted out, long bodies cut."""
+        body = without_secrets(self.body)
+        text = body if isinstance(body, str) else json.dumps(body)
+        if len(text) > TEXT_MAX:
+            body = text[:TEXT_MAX] + f"… ({self.size} bytes)"
+        return {
+            "at_s": round(self.at_s, 3),
+            "by": self.by,
+            "peer": self.peer,
+            "what": self.what,
+            "body": body,
+        }
+
+
+def without_secrets(body: Any) -> Any:
+    """The same, with proofs and other secrets replaced by how long they are."""
+    if isinstance(body, dict):
+        return {
+            key: f"({len(str(value))} characters)" if key in SECRET_FIELDS else without_secrets(value)
+            for key, value in body.items()
+        }
+    if isinstance(body, list):
+        return [without_secrets(item) for item in body]
+    return body
+
+
+class Transcript:
+    """All messages of a judgement, in the order in which the kit sent or saw them."""
+
+    def __init__(self) -> None:
+        self.lines: Final[list[Line]] = []
+
+    def add(self, line: Line) -> None:
+        """Keep a message."""
+        self.lines.append(line)
+
+    @property
+    def mark(self) -> int:
+        """A place to read from later."""
+        return len(self.lines)
+
+    def since(self, mark: int) -> list[Line]:
+        """What came after a place."""
+        return self.lines[mark:]

@@ -1,0 +1,1 @@
+"""How the kit talks: its own key, TLS, requests, stream and pairing, written from chapters 3 and 4."""
