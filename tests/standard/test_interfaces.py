@@ -15,7 +15,7 @@ from tools import schemas
 from ores.hub.api.app import ROUTES
 from ores.link.desk import PATHS as PAIRING_PATHS
 
-OPENAPI = ["openapi-module.yaml", "openapi-hub.yaml"]
+OPENAPI = ["openapi-module.yaml", "openapi-hub.yaml", "openapi-cloud.yaml"]
 DOCUMENTS = [*OPENAPI, "asyncapi.yaml"]
 METHODS = {"get", "put", "post", "delete", "patch"}
 ERRORS = {row["code"]: row for row in yaml.safe_load((schemas.STANDARD / "registry/errors.yaml").read_text())}

@@ -20,7 +20,7 @@ Problem = tuple[str, str]
 _SUFFIX = {
     "W": "_w", "W/s": "_w_per_s", "Wh": "_wh", "VA": "_va", "var": "_var", "A": "_a", "V": "_v", "1": "",
     "%": "_pct", "°C": "_c", "s": "_s", "ms": "_ms", "currency/kWh": "_per_kwh", "Hz": "_hz",
-    "as the series says": "",
+    "g/kWh": "_g_per_kwh", "as the series says": "",
 }  # fmt: skip
 
 

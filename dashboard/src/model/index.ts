@@ -124,11 +124,6 @@ export type CloudId = string
 export type HttpsUrl = string
 
 /**
- * SHA-256 of the SubjectPublicKeyInfo of a key.
- */
-export type KeyFingerprint = string
-
-/**
  * JSON Web Signature in compact form (RFC 7515), algorithm ES256, by the hub's key.
  */
 export type Jws = string
