@@ -193,6 +193,7 @@ def description_pages(
     *,
     report_period_s: float,
     policies: Sequence[str],
+    requests: Sequence[str] = (),
 ) -> list[bytes]:
     """The description as JSON pages of at most `PAGE_MAX_BYTES`, the first under `/description`.
 
@@ -217,6 +218,7 @@ def description_pages(
                 profiles=list(about.profiles),
                 report_period_s=report_period_s,
                 policies=list(policies),
+                requests=list(requests) or UNSET,
                 element_count=len(elements),
                 elements=rest[:count],
                 next=UNSET if last else f"/description?page={len(pages) + 2}",

@@ -50,7 +50,7 @@ from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
 from ores.module.reading import power_w, unknown
-from ores.module.resources import Resources
+from ores.module.resources import RESTART, Resources
 from ores.module.store import MemoryStore, Saved, Store
 
 _log: Final = logging.getLogger("ores.module")
@@ -92,6 +92,8 @@ class Module:
         notable_w: A change of power that is worth telling at once; see `changed`.
         utc: Wall time for stamps and schedules, aware, UTC; None while it is not synchronised.
         boot_id: 8 to 32 hex digits; drawn at random when not given.
+        restart: Called when a hub asks for a restart: it ends this module a little later, when the answer is
+            out, and makes another with the same store. Without one no restart is offered.
 
     Raises:
         ConfigError: The description or a setting makes no sense; says which.
@@ -111,13 +113,20 @@ class Module:
         notable_w: float = 50.0,
         utc: Callable[[], datetime | None] | None = None,
         boot_id: str | None = None,
+        restart: Callable[[], None] | None = None,
     ) -> None:
         elements = list(device.elements)
         check_elements(elements)
         offered = dict(policies or {"idle": idle(elements), "free": free})
         self.pages: Final = description_pages(
-            about, module_id, elements, report_period_s=report_period_s, policies=list(offered)
+            about,
+            module_id,
+            elements,
+            report_period_s=report_period_s,
+            policies=list(offered),
+            requests=() if restart is None else (RESTART,),
         )
+        self.restart: Final = restart
         self.public_page: Final = public_description(about, module_id)
         self.device: Final = device
         self.parts: Final = [Part(element, device) for element in elements]
@@ -149,6 +158,7 @@ class Module:
         self._pushed_s: deque[float] = deque(maxlen=PUSHES_MAX)
         self._next_s = 0.0
         self._timers: dict[str, Handle] = {}
+        self._stopped = False
         self._lease_timer_s = float("inf")
         self._held_until_s = float("inf")
         self._take_over(self.saved)  # failsafe limits hold before anybody can speak
@@ -161,6 +171,7 @@ class Module:
         self.keep(
             msgspec.structs.replace(self.saved, clean=False, counter_epoch=self._counters.counter_epoch)
         )
+        self._stopped = False
         if isinstance(self.device, HasNews):
             self.device.tell(self.changed)
         self._next_s = self._clock.now()
@@ -173,6 +184,7 @@ class Module:
         """
         if self.control.expire(float("inf")) or self.control.due_s() < float("inf"):
             self.control.decide(self._clock.now(), self._utc(), ending=True)
+        self._stopped = True
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -181,6 +193,8 @@ class Module:
 
     def changed(self) -> None:
         """The device has news: read it now, and tell at once what is notable, at most ten times a second."""
+        if self._stopped:
+            return  # the device may outlive its module
         wait_s = self._sent_s + PUSH_MIN_S - self._clock.now()
         if wait_s > 0:
             if "look" not in self._timers:

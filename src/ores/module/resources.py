@@ -36,6 +36,7 @@ from ores.module.store import Saved
 T = TypeVar("T")
 
 BODY_MAX_BYTES: Final = 4096
+RESTART: Final = "restart"
 _PAGE: Final = re.compile(r"page=([0-9]{1,3})")
 _Handler = Callable[[Peer, bytes], object]
 
@@ -59,6 +60,8 @@ class Resourceful(Protocol):
     def fitting_state(self) -> State: ...  # noqa: D102
     def take_lease(self, peer: Peer, lease: Lease) -> LeaseResult: ...  # noqa: D102
     def changed(self) -> None: ...  # noqa: D102
+    @property
+    def restart(self) -> Callable[[], None] | None: ...  # noqa: D102
     def configure(self, element: str, settings: ElementSettings) -> Refused | None: ...  # noqa: D102
     def keep_and_use(self, saved: Saved) -> None: ...  # noqa: D102
 
@@ -186,6 +189,8 @@ class Resources:
 
     def _post_request(self, _peer: Peer, body: bytes) -> object:
         request = _command(Request, body)
+        if isinstance(request.element, UnsetType):
+            return self._request_of_all(request.request)
         part = self._part(request.element)
         device = self._module.device
         known = _requests_of(part)
@@ -204,6 +209,20 @@ class Resources:
         if refused is None:
             return RequestResult(result="accepted")
         return RequestResult(result="refused", code=refused.code, detail=refused.detail[:512])
+
+    def _request_of_all(self, asked: str) -> RequestResult:
+        """A request of the module as a whole."""
+        restart = self._module.restart
+        if asked != RESTART or restart is None:
+            offered = "none" if restart is None else RESTART
+            detail = f"the module as a whole takes no request {asked}; known: {offered}"
+            return RequestResult(result="refused", code="unknown_request", detail=detail)
+        holding = [part.element.id for part in self._module.parts if part.holds_island]
+        if holding:
+            detail = f"{', '.join(holding)} holds up an island: a restart could put out the lights"
+            return RequestResult(result="refused", code="interlocked", detail=detail[:512])
+        restart()
+        return RequestResult(result="accepted")
 
     def _get_faults(self, _peer: Peer, _body: bytes) -> object:
         faults = {part.element.id: part.fault() for part in self._module.parts}

@@ -7,6 +7,7 @@ directory/
   identity.pem   the key
   label          the pairing code, as printed on the device
   pins.json      who has been paired
+  sealed         it has been released, or reset with its label: unpaired, it opens by its button only
   module.json    failsafe limits, policy, settings, counters
 ```
 """
@@ -14,13 +15,16 @@ directory/
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
+
+import msgspec
 
 from ores.link.clock import Clock, RealClock
 from ores.link.desk import PairingDesk, keep_secret, load_or_create_secret
@@ -38,11 +42,28 @@ from ores.module.policy import PolicyFunction
 from ores.module.store import FileStore
 
 EXIT_CONFIG: Final = 2
+ANSWER_S: Final = 0.2
+"""From a request to restart until the end of its connection: for the answer."""
+RETRY_S: Final = 5.0
+"""Between two tries to begin again."""
+Restart = Callable[[], object] | Literal["in_process", "not_offered"]
+"""What the request `restart` does; see `running`."""
 _log: Final = logging.getLogger("ores.module")
 
 
+class _Boot(msgspec.Struct, frozen=True):
+    """A module between two restarts: what was read from its directory, and how to end it in order."""
+
+    module: Module
+    identity: Identity
+    pins: Pins
+    desk: PairingDesk
+    server: Server
+    ending: AsyncExitStack
+
+
 class Running:
-    """A module on the network; made by `running`.
+    """A module on the network, over all its restarts; made by `running`.
 
     Attributes:
         module: What it does.
@@ -50,43 +71,117 @@ class Running:
         pins: Who may talk to it.
         desk: Where it is paired; `desk.code` is on the label.
         server: Where it listens.
+
+    All of them are made anew by a restart: ask for them again.
     """
 
     def __init__(
         self,
-        module: Module,
-        identity: Identity,
-        pins: Pins,
-        desk: PairingDesk,
-        server: Server,
+        boot: Callable[[Running, int], Awaitable[_Boot]],
+        clock: Clock,
         *,
         label: Path,
+        label_only: bool,
+        restart: Restart,
     ) -> None:
-        self.module: Final = module
-        self.identity: Final = identity
-        self.pins: Final = pins
-        self.desk: Final = desk
-        self.server: Final = server
+        self._boot: Final = boot
+        self._clock: Final = clock
         self._label: Final = label
+        self._label_only: Final = label_only
+        self._restart: Final = restart
+        self._now: _Boot
+        self._restarting: asyncio.Task[None] | None = None
+        self.restarts = 0
+
+    @property
+    def module(self) -> Module:  # noqa: D102  see the class
+        return self._now.module
+
+    @property
+    def identity(self) -> Identity:  # noqa: D102
+        return self._now.identity
+
+    @property
+    def pins(self) -> Pins:  # noqa: D102
+        return self._now.pins
+
+    @property
+    def desk(self) -> PairingDesk:  # noqa: D102
+        return self._now.desk
+
+    @property
+    def server(self) -> Server:  # noqa: D102
+        return self._now.server
 
     def factory_reset(self) -> str:
         """Somebody at the device wants all of the owner forgotten: pins, lease, policy, settings, limits.
 
-        The key stays: it is what the module is. The code is a new one, for whoever has read the old one.
+        The key stays: it is what the module is. The code is a new one, for whoever has read the old one;
+        unless there is nothing but a printed label. Then pairing is open for ten minutes, and later only
+        after an act at the device (`desk.press_button`).
 
         Returns:
-            The new code.
+            The code that holds now.
 
         Raises:
             ConfigError: A file cannot be written; what could be forgotten by then is, and it may be tried
                 again.
         """
-        secret = new_secret()
-        # the label first: were it last, a full disk would leave an open module with the code that is known
-        keep_secret(self._label, secret)
-        self.desk.reset(secret)
+        if self._label_only:
+            self.desk.reset()
+        else:
+            secret = new_secret()
+            # the label first: were it last, a full disk would leave an open module whose code is known
+            keep_secret(self._label, secret)
+            self.desk.reset(secret)
         self.module.factory_reset()
         return self.desk.code
+
+    async def restart(self) -> None:
+        """End in order, read everything back from the directory, and begin with a new `boot_id`.
+
+        The device stays as it is, as one does whose controller reboots. Whatever keeps it from beginning
+        anew is logged, and tried again every few seconds.
+        """
+        port = self.server.port
+        with self._clock.hold():
+            await self._now.ending.aclose()
+        if callable(self._restart):
+            try:
+                self._restart()
+            except Exception:  # noqa: BLE001  the maker's own reboot did not come: better up again than gone
+                _log.exception("the device was not restarted; its module begins anew instead")
+            else:
+                return
+        self.restarts += 1
+        while True:
+            try:
+                with self._clock.hold():
+                    self._now = await self._boot(self, port)
+            except Exception:  # noqa: BLE001  whatever it is, a module that gave up would help nobody
+                _log.exception("not started again; that is tried in %s s", RETRY_S)
+                await self._clock.sleep(RETRY_S)
+            else:
+                return
+
+    def restart_soon(self) -> None:
+        """Restart when the answer to whoever asked is out; asked again meanwhile, it is one restart."""
+        if self._restarting is None or self._restarting.done():
+            self._restarting = asyncio.create_task(self._restart_later(), name="restart")
+
+    async def _restart_later(self) -> None:
+        await self._clock.sleep(ANSWER_S)
+        await self.restart()
+
+    async def _begin(self, port: int) -> None:
+        self._now = await self._boot(self, port)
+
+    async def _end(self) -> None:
+        if self._restarting is not None:
+            self._restarting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._restarting
+        await self._now.ending.aclose()
 
 
 @asynccontextmanager
@@ -104,13 +199,16 @@ async def running(
     host: str | None = None,
     port: int = 0,
     allow_observers: bool = False,
+    label_only: bool = False,
+    restart: Restart = "in_process",
     announced: bool = True,
     interfaces: Sequence[str] | None = None,
 ) -> AsyncIterator[Running]:
     """A device as a module on the network, for as long as the context lasts.
 
     Args:
-        make_device: Called with the clock; a class whose constructor takes it will do.
+        make_device: Called with the clock; a class whose constructor takes it will do. Called once: a restart
+            keeps the device.
         directory: Of this module alone; made where it is missing.
         about: For the description.
         clock: Process time.
@@ -120,48 +218,67 @@ async def running(
         notable_w: A change of power that is told at once.
         boot_id: For a run that is to be repeated exactly; another one for each boot. Drawn when not given.
         host: Address to listen on; None for all.
-        port: TCP port; 0 picks a free one.
+        port: TCP port; 0 picks a free one, which a restart keeps.
         allow_observers: The owner lets further hubs read.
+        label_only: The code is printed on the device and cannot change (LIFE-004).
+        restart: What the request `restart` does. `in_process`: the module ends and begins anew here.
+            `not_offered`: nothing may ask for it. Or a function that reboots the device; it is called when
+            all has ended in order, and the module stays ended unless it raises.
         announced: Make it known by DNS-SD; where that cannot be done it is logged, and the module works on.
         interfaces: Addresses to announce on; None for all.
 
     Raises:
         ConfigError: The directory, the description or the port cannot be used; says why.
     """
-    identity = load_or_create(directory)
-    pins = Pins.load(directory / "pins.json")
-    desk = PairingDesk(
-        identity,
-        pins,
-        clock,
-        secret=load_or_create_secret(directory / "label"),
-        allow_observers=allow_observers,
-    )
-    module = Module(
-        make_device(clock),
-        about,
-        module_id=identity.id,
-        clock=clock,
-        policies=policies,
-        defaults=defaults,
-        store=FileStore(directory, fresh_counter_epoch=int(clock.utc().timestamp())),
-        report_period_s=report_period_s,
-        notable_w=notable_w,
-        boot_id=boot_id,
-    )
-    server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
-    async with AsyncExitStack() as ending:  # all of it, whatever fails on the way: the lease must end
-        ending.callback(module.stop)
-        ending.push_async_callback(server.close)
-        ending.callback(pins.watch(lambda: module.controlled_by(_controller(pins))))
-        module.start()
-        if announced:
-            # the whole street can read it: what the thing is, and not what its owner calls it
-            name = f"{about.maker} {about.model}"
-            announcement = await _announced(identity, server.port, name, interfaces)
-            if announcement is not None:
-                ending.push_async_callback(announcement.close)
-        yield Running(module, identity, pins, desk, server, label=directory / "label")
+    device: Device | None = None
+
+    async def boot(it: Running, port: int) -> _Boot:
+        nonlocal device
+        identity = load_or_create(directory)
+        pins = Pins.load(directory / "pins.json")
+        desk = PairingDesk(
+            identity,
+            pins,
+            clock,
+            secret=load_or_create_secret(directory / "label"),
+            allow_observers=allow_observers,
+            seal=directory / "sealed",
+        )
+        device = make_device(clock) if device is None else device
+        module = Module(
+            device,
+            about,
+            module_id=identity.id,
+            clock=clock,
+            policies=policies,
+            defaults=defaults,
+            store=FileStore(directory, fresh_counter_epoch=int(clock.utc().timestamp())),
+            report_period_s=report_period_s,
+            notable_w=notable_w,
+            boot_id=_of_boot(boot_id, it.restarts),
+            restart=None if restart == "not_offered" else it.restart_soon,
+        )
+        server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
+        async with AsyncExitStack() as ending:  # all of it, whatever fails on the way: the lease must end
+            ending.callback(module.stop)
+            ending.push_async_callback(server.close)
+            module.controlled_by(_controller(pins))  # who was unpinned while the power failed has gone, too
+            ending.callback(pins.watch(lambda: module.controlled_by(_controller(pins))))
+            module.start()
+            if announced:
+                # the whole street can read it: what the thing is, and not what its owner calls it
+                name = f"{about.maker} {about.model}"
+                announcement = await _announced(identity, server.port, name, interfaces)
+                if announcement is not None:
+                    ending.push_async_callback(announcement.close)
+            return _Boot(module, identity, pins, desk, server, ending.pop_all())
+
+    it = Running(boot, clock, label=directory / "label", label_only=label_only, restart=restart)
+    await it._begin(port)  # noqa: SLF001  two-step start of our own class
+    try:
+        yield it
+    finally:
+        await it._end()  # noqa: SLF001
 
 
 def run(
@@ -173,6 +290,8 @@ def run(
     defaults: Mapping[str, ElementCommand] | None = None,
     host: str | None = None,
     port: int = 0,
+    label_only: bool = False,
+    restart: Restart = "in_process",
     announced: bool = True,
 ) -> None:
     """Run a module until it is interrupted or terminated: the last line of a maker's program.
@@ -187,6 +306,8 @@ def run(
         defaults: As for `Module`.
         host: Address to listen on; None for all.
         port: TCP port; 0 picks a free one.
+        label_only: As for `running`.
+        restart: As for `running`.
         announced: Make it known by DNS-SD.
     """
 
@@ -204,6 +325,8 @@ def run(
             defaults=defaults,
             host=host,
             port=port,
+            label_only=label_only,
+            restart=restart,
             announced=announced,
         ) as it:
             print(f"{about.name} ({it.identity.id}) listens on port {it.server.port}", flush=True)
@@ -216,6 +339,13 @@ def run(
     except ConfigError as error:
         print(f"error: {error.detail}", file=sys.stderr)
         raise SystemExit(EXIT_CONFIG) from None
+
+
+def _of_boot(boot_id: str | None, restarts: int) -> str | None:
+    """Each boot has its own, also in a run that is to be repeated exactly."""
+    if boot_id is None or restarts == 0:
+        return boot_id
+    return hashlib.sha256(f"{boot_id} {restarts}".encode()).hexdigest()[:16]
 
 
 def _controller(pins: Pins) -> str | None:
