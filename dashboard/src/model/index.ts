@@ -2200,6 +2200,20 @@ export interface ModuleInfo {
 }
 
 /**
+ * The hub knows a module no longer; whether the module knows that, too.
+ */
+export interface ModuleForgotten {
+  /**
+   * The module has given up the hub's pin, and waits ten minutes for another hub; false: it waits for this one until it is reset at the device.
+   */
+  released: boolean
+  /**
+   * Why it was not released.
+   */
+  detail?: Text
+}
+
+/**
  * The owner joins a module with the code on its label.
  */
 export interface PairModule {

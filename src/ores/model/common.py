@@ -176,7 +176,7 @@ SeriesName: TypeAlias = Annotated[
     Meta(
         description="A series of the history: `module/element.capability.point`, or `flow.point` for the whole house.",
         max_length=160,
-        min_length=1,
+        pattern="^(flow|[a-z2-7]{26}/[a-z][a-z0-9_]{0,31})(\\.[A-Za-z0-9_]{1,64}){1,6}\\Z",
     ),
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler as AnyHandler
 from aiohttp.typedefs import Middleware
 
@@ -47,6 +47,8 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 """Method, path below `/ores/v1`, and who answers."""
 
 _STREAMS: Final = frozenset({f"{BASE_PATH}/stream", "/hub/communicate"})
+_ANY_PAGE: Final = r"/{path:(?!ores/v1(?:/|$)).*}"
+"""What the API does not know is not found; it is no page, and knows no GET."""
 _PAGE: Final = "/{path}"
 
 _log = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ def make_app(hub: Hub) -> web.Application:
         app.router.add_route(method, BASE_PATH + path, handler)
     for method, path, handler in DRAFT_PATHS:
         app.router.add_route(method, path, handler)
-    app.router.add_get("/{path:.*}", PageFiles().get)
+    app.router.add_get(_ANY_PAGE, PageFiles().get)
     return app
 
 
@@ -81,9 +83,10 @@ def _doors(hub: Hub, guard: Guard) -> Middleware:
         except OresError as error:
             return _closing(request, problem_response(error))
         except web.HTTPException as error:
-            return _closing(
-                request, problem_response(of_http(error.status, f"{error.reason}: {request.path[:80]}"))
-            )
+            response = problem_response(of_http(error.status, f"{error.reason}: {request.path[:80]}"))
+            if hdrs.ALLOW in error.headers:
+                response.headers[hdrs.ALLOW] = error.headers[hdrs.ALLOW]
+            return _closing(request, response)
         except Exception:  # noqa: BLE001  whatever it is, it is ours to read in the log and not the caller's
             _log.exception("%s %s failed", request.method, request.path)
             return problem_response(ApiError("internal", "the hub failed to answer; its log says why"))

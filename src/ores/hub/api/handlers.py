@@ -9,12 +9,12 @@ from aiohttp import web
 
 from ores.hub.api.guard import COOKIE, caller, is_loopback
 from ores.hub.api.problems import ApiError
-from ores.hub.api.wire import HUB, answer, hub_of, query_int, read, refuse_unknown
+from ores.hub.api.wire import HUB, answer, checked, hub_of, query_int, read, refuse_unknown
 from ores.hub.hub import Hub
 from ores.hub.owner import SESSION_S, Credentials, Owner
 from ores.hub.proposals import Held, check_rank_of_app
 from ores.link.errors import ConfigError
-from ores.model import ModuleInfo, PairModule, Preferences, Proposal
+from ores.model import ElementId, ModuleId, ModuleInfo, PairModule, Preferences, Proposal
 
 # Passwords are checked one at a time: each check takes 16 MiB, and a flood of log-ins must not take the
 # house's memory.
@@ -60,13 +60,14 @@ async def post_module(request: web.Request) -> web.Response:
 
 
 async def delete_module(request: web.Request) -> web.Response:
-    """`DELETE /modules/{id}`: trust it no more."""
+    """`DELETE /modules/{id}`: trust it no more, and tell it so."""
     module_id = request.match_info["id"]
     hub = hub_of(request)
-    if not await hub.membership.forget(module_id):
+    forgotten = await hub.membership.forget(module_id)
+    if forgotten is None:
         raise _no_module(module_id)
     hub.decisions.forget_module(module_id)
-    return web.Response(status=204)
+    return answer(forgotten)
 
 
 async def put_watch(request: web.Request) -> web.Response:
@@ -110,12 +111,13 @@ async def get_decisions(request: web.Request) -> web.Response:
     """`GET /decisions?module=&element=&limit=50&before=ID`: newest first."""
     refuse_unknown(request, "module", "element", "limit", "before")
     limit = query_int(request, "limit", 50, 1, 200)
-    before = query_int(request, "before", 0, 1, 2**53) or None
+    before = query_int(request, "before", -1, 0, 2**53 - 1)
+    module, element = request.query.get("module"), request.query.get("element")
     found = await asyncio.to_thread(
         hub_of(request).decisions.page,
-        module=request.query.get("module") or None,
-        element=request.query.get("element") or None,
-        before=before,
+        module=None if module is None else checked("module", module, ModuleId, "the id of a module"),
+        element=None if element is None else checked("element", element, ElementId, "the id of an element"),
+        before=None if before < 0 else before,
         limit=limit,
     )
     return answer({"decisions": found})

@@ -8,11 +8,11 @@ from datetime import timedelta
 from aiohttp import web
 from msgspec import UNSET
 
-from ores.hub.api.wire import answer, bad_query, hub_of, query_int, query_time, refuse_unknown
+from ores.hub.api.wire import answer, bad_query, checked, hub_of, query_int, query_time, refuse_unknown
 from ores.hub.history import Series
 from ores.hub.record import HOUSE
 from ores.hub.times import rfc3339
-from ores.model import History, HistorySeries
+from ores.model import History, HistorySeries, SeriesName
 
 SERIES_MAX = 64
 POINTS_MAX = 5000
@@ -68,11 +68,10 @@ async def get_history_series(request: web.Request) -> web.Response:
 
 
 def _pair(name: str) -> tuple[str, str]:
+    checked("series", name, SeriesName, "flow.point and module/element.capability.point")
     if name.startswith(f"{HOUSE}."):
         return HOUSE, name.removeprefix(f"{HOUSE}.")
-    module, slash, series = name.partition("/")
-    if not (module and slash and series):
-        raise bad_query("series", name, "flow.point and module/element.capability.point")
+    module, _, series = name.partition("/")
     return module, series
 
 

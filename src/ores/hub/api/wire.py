@@ -83,6 +83,20 @@ def query_int(request: web.Request, name: str, default: int, low: int, high: int
     return int(text)
 
 
+def checked(name: str, text: str, type_: type[str], allowed: str) -> str:
+    """A word of the query that is of a type of the schemas, such as `ModuleId`.
+
+    Raises:
+        InvalidMessage: Names the parameter, what was found, what is allowed.
+    """
+    try:
+        if not text.endswith("\n"):  # which the `$` of Python's patterns lets through
+            return msgspec.convert(text, type_)
+    except msgspec.ValidationError:
+        pass
+    raise bad_query(name, text, allowed)
+
+
 def query_time(request: web.Request, name: str, default: datetime) -> datetime:
     """An instant of the query, RFC 3339.
 
