@@ -89,6 +89,32 @@ def test_modules_are_found_paired_and_controlled_and_met_again_after_a_restart(t
     asyncio.run(main(RealClock()))
 
 
+def test_a_module_that_is_removed_is_released_where_it_can_be_reached(tmp_path: Path) -> None:
+    async def main(clock: Clock) -> None:
+        battery = OnTheNetwork(Battery(World()), "battery", clock)
+        config = HubConfig(data=tmp_path, port=0, discover=False)
+        async with open_hub(config, clock) as running, aiohttp.ClientSession(running.url) as http:
+            async with battery.serving() as port:
+                body = {"code": battery.desk.code, "address": f"127.0.0.1:{port}"}
+                await _pair(http, body)
+                await until(lambda: battery.server and battery.server.sessions, clock)
+                async with http.delete(f"{API}/modules/{battery.id}") as response:
+                    assert (response.status, await response.json()) == (200, {"released": True})
+                assert len(battery.pins) == 0
+                assert await get(http, f"{API}/modules") == {"modules": []}
+                await _pair(http, body)
+                await until(lambda: battery.server and battery.server.sessions, clock)
+            async with http.delete(f"{API}/modules/{battery.id}") as response:
+                told = await response.json()
+                assert (response.status, told["released"]) == (200, False)
+                assert "127.0.0.1" in told["detail"]
+            assert len(battery.pins) == 1, "it was away, and knows nothing of it"
+            async with http.delete(f"{API}/modules/{battery.id}") as response:
+                await problem(response, 404, "not_found")
+
+    asyncio.run(main(RealClock()))
+
+
 def test_a_wrong_code_is_refused_and_then_the_module_locks(tmp_path: Path) -> None:
     async def main(clock: Clock) -> None:
         battery = OnTheNetwork(Battery(World()), "battery", clock)

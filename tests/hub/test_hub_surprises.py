@@ -22,12 +22,12 @@ from ores.hub.state_dir import StateDir
 from ores.link import client
 from ores.link.clock import Clock, RealClock, run
 from ores.link.endpoint import Session
-from ores.link.errors import ConfigError, Forbidden
+from ores.link.errors import ConfigError, Disconnected, Forbidden
 from ores.link.identity import new_identity
 from ores.link.memory import MemorySession
 from ores.link.pairing import code_of
 from ores.link.pins import Pin, Pins, pin
-from ores.model import PairModule
+from ores.model import ModuleForgotten, PairModule
 
 CODE = code_of(bytes(range(16)))
 
@@ -147,7 +147,10 @@ def test_what_cannot_be_forgotten_is_not_half_forgotten(
                 await place.membership.forget(place.module.id)
         # who was told "no" still sees it; a restart would have brought it back without a code
         assert place.module.id in place.federation.links
-        assert await place.membership.forget(place.module.id)
+        assert place.asked == [], "nor was the module told"
+        place.answers["10.0.0.1", 1] = Disconnected("it is away")
+        forgotten = await place.membership.forget(place.module.id)
+        assert forgotten == ModuleForgotten(released=False, detail="it is away")
         assert not place.federation.links
         place.directory.close()
 

@@ -16,13 +16,15 @@ from ores.link.errors import ConfigError, InvalidMessage, OresError, Unavailable
 from ores.link.identity import Identity
 from ores.link.pairing import secret_of
 from ores.link.pins import Pin, Pins
-from ores.model import PairModule
+from ores.model import ModuleForgotten, PairModule
 
 if TYPE_CHECKING:
     import aiohttp
 
 FILE = "modules.json"
 FOUND_MAX = 256
+RELEASE_S = 5.0
+"""How long a person who removes a module waits for its answer at most."""
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -126,15 +128,41 @@ class Membership:
         self._join(entry)
         return entry.id
 
-    async def forget(self, module_id: str) -> bool:
-        """Trust a module no more; returns whether it was ours."""
-        if module_id not in self._federation.links and self._pins.get(module_id) is None:
-            return False
+    async def forget(self, module_id: str) -> ModuleForgotten | None:
+        """Trust a module no more, and release it where it can be reached.
+
+        Returns:
+            Whether it was released, and if not, why; None when it was not ours.
+
+        Raises:
+            ConfigError: It cannot be kept; nothing has happened then.
+        """
+        entry = self._pins.get(module_id)
+        if entry is None and module_id not in self._federation.links:
+            return None
         self._pins.remove(module_id)  # first: what cannot be written has not happened
-        await self._federation.leave(module_id)
+        await self._federation.leave(module_id)  # a small module holds two connections, no more
+        forgotten = await self._release(entry)
         if self._known.pop(module_id, None) is not None:
             self._save()
-        return True
+        return forgotten
+
+    async def _release(self, entry: Pin | None) -> ModuleForgotten:
+        """Ask a module to give up our pin; nobody waits long for one that is away."""
+        from ores.link import client  # noqa: PLC0415  see pair
+
+        if entry is None:
+            return ModuleForgotten(released=False, detail="it is not paired over the network")
+        try:
+            async with self._clock.timeout(RELEASE_S):
+                session = await self._connect(entry)
+                try:
+                    await client.release(session)
+                finally:
+                    await session.close()
+        except OresError as error:
+            return ModuleForgotten(released=False, detail=error.detail)
+        return ModuleForgotten(released=True)
 
     def watch(self, module_id: str, *, watch_only: bool) -> bool:
         """Only read a module, or control it too; returns whether it is ours."""

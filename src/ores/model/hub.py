@@ -176,6 +176,18 @@ class Notice(Struct, frozen=True, kw_only=True):
     module: common.ModuleId | UnsetType = UNSET
 
 
+class ModuleForgotten(Struct, frozen=True, kw_only=True):
+    """The hub knows a module no longer; whether the module knows that, too."""
+
+    released: Annotated[
+        bool,
+        Meta(
+            description="The module has given up the hub's pin, and waits ten minutes for another hub; false: it waits for this one until it is reset at the device."
+        ),
+    ]
+    detail: Annotated[common.Text, Meta(description="Why it was not released.")] | UnsetType = UNSET
+
+
 class PairModule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The owner joins a module with the code on its label."""
 
