@@ -351,3 +351,19 @@ async def test_a_stream_that_cannot_be_opened_ends_with_a_reason(monkeypatch: py
         assert "an internal error" in await ears.end()
         assert home.server.sessions == []
         await session.close()
+
+
+def test_a_port_that_is_picked_is_one_port_on_every_address() -> None:
+    async def scene() -> None:
+        identity = new_identity()
+        server = await serve(Echo(), identity, Pins(), clock=RealClock())
+        try:
+            for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+                if family == socket.AF_INET6 and not socket.has_dualstack_ipv6():
+                    continue
+                with closing(socket.socket(family)) as knock:
+                    knock.connect((address, server.port))
+        finally:
+            await server.close()
+
+    asyncio.run(scene())

@@ -170,7 +170,7 @@ def demo(
 
 @app.command()
 def conform(
-    address: Annotated[str, typer.Argument(metavar="https://HOST:PORT", help="Where the module listens.")],
+    address: Annotated[str, typer.Argument(metavar="[https://HOST:PORT]", help="Where it listens.")] = "",
     code: Annotated[str, typer.Option(help="The code on its label.")] = "",
     profile: Annotated[str | None, typer.Option(help="A profile it has to meet, such as storage.")] = None,
     report: Annotated[Path | None, typer.Option(help="Directory for report.html, .json, junit.xml.")] = None,
@@ -178,11 +178,14 @@ def conform(
     restart: Annotated[str | None, typer.Option(help="Command that switches it off and on.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Run only this check; may be repeated.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show passed checks too.")] = False,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Judge the kit by its mutants.")] = False,
     as_json: Json = False,
 ) -> None:
     """Judge a module over the wire, from the standard alone."""
-    from ores.conformance.command import Wanted, conform
+    from ores.conformance.command import Wanted, conform, test_the_kit
 
+    if self_test:
+        sys.exit(test_the_kit(tuple(only or ()), as_json=as_json))
     wanted = Wanted(address, code, profile, report, max_power, restart, tuple(only or ()), as_json, verbose)
     sys.exit(conform(wanted))
 

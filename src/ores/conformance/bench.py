@@ -131,7 +131,7 @@ class Bench:
 
     async def raw(self, identity: Identity | None = None, **how: Any) -> RawConnection:
         """A TLS connection by hand, as a stranger or as somebody."""
-        tls = context(self.identity_file(identity)) if identity else None
+        tls = how.pop("tls", None) or (context(self.identity_file(identity)) if identity else None)
         return await connect(self.target, tls, **how)
 
     async def meet(self) -> None:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from ores.conformance.bench import Options
-from ores.conformance.judge import Judge
+from ores.conformance.checks import SECTIONS
+from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.report import files, terminal
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report
@@ -62,6 +64,9 @@ def conform(wanted: Wanted) -> int:
         report = asyncio.run(judge.module(wanted.address, wanted.code))
     except (BadTarget, BadCode) as error:
         return _usage(str(error))
+    except NoSubject as error:
+        sys.stderr.write(f"ores conform: {error}\n")
+        return EXIT_DOES_NOT
     _hand_over(report, wanted, standard, console)
     return EXIT_CONFORMS if report.passed else EXIT_DOES_NOT
 
@@ -99,3 +104,30 @@ async def _ask(what: str) -> bool:
         return False
     await asyncio.to_thread(input, f"{what} Press Enter when it is done. ")
     return True
+
+
+def test_the_kit(only: tuple[str, ...], *, as_json: bool) -> int:
+    """Judge the kit by its own mutants and say how it went.
+
+    Returns:
+        0 where every mutant was caught and nothing else was blamed, else 1.
+    """
+    from ores.conformance.self_test import Judged, self_test  # noqa: PLC0415 - needs the SDK, the kit does not
+
+    console = Console(stderr=as_json, soft_wrap=True)
+
+    def tell(judged: Judged) -> None:
+        mark = "[green]✓[/]" if judged.clean else "[bold red]✗[/]"
+        found = "" if judged.killed else "  survived"
+        others = "".join(f"\n     also {name}: {message}" for name, message in judged.others.items())
+        console.print(f" {mark} {judged.name}{found}{escape(others)}", highlight=False)
+
+    checks = tuple(dict.fromkeys(check.name for section in SECTIONS for check in section.checks))
+    result = asyncio.run(self_test(checks, only=only, tell=tell))
+    found = result.as_json()
+    if as_json:
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    else:
+        for name, value in found.items():
+            console.print(f"[bold]{name}[/] {escape(str(value))}", highlight=False)
+    return EXIT_CONFORMS if result.good else EXIT_DOES_NOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,15 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from ores.conformance.bench import Bench, Options
-from ores.conformance.check import Section
+from ores.conformance.check import Failed, Section, short
 from ores.conformance.checks import SECTIONS
 from ores.conformance.runner import Runner
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report, Result
 from ores.conformance.wire.pairing import secret_of
+from ores.conformance.wire.target import context as tls_context
 from ores.conformance.wire.target import target_of
 
 STANDARD_VERSION: Final = "1.0"
+HTTP_OK: Final = 200
 ABOUT: Final = ("id", "maker", "model", "firmware_version", "ores", "profiles")
 
 
@@ -59,11 +62,13 @@ class Judge:
         Raises:
             BadTarget: The address is none.
             BadCode: The code is none.
+            NoSubject: There is no ORES module at the address.
         """
         bench = Bench(self.standard, target_of(address), secret_of(code), self.options, self.say, self.ask)
         bench.profile = self.profile
         began = datetime.now(UTC)
         try:
+            await _preflight(bench)
             results = await Runner(bench, bench, self.say, self.tell, self.only).run(sections)
         finally:
             await bench.close()
@@ -76,6 +81,36 @@ class Judge:
             kit=kit_version(),
             options={"power_max_w": self.options.power_max_w, "profile": self.profile},
             results=results,
+        )
+
+
+class NoSubject(Exception):
+    """There is nothing to judge; the message says what was found instead."""
+
+
+async def _preflight(bench: Bench) -> None:
+    """One clear sentence in place of two hundred failures, where there is no module at all.
+
+    Raises:
+        NoSubject: No TLS server, or one that serves no description.
+    """
+    where = bench.target.url
+    try:
+        raw = await bench.raw(tls=tls_context(lowest=ssl.TLSVersion.TLSv1_2))
+        await raw.close()
+        answer = await bench.stranger.request("GET", "/description")
+    except Failed as error:
+        raise NoSubject(f"there is no ORES module at {where}: {error}") from error
+    finally:
+        await bench.stranger.close()
+    try:
+        body = answer.json
+    except Failed as error:
+        raise NoSubject(f"there is no ORES module at {where}: GET /description gave {error}") from error
+    if answer.status != HTTP_OK or not isinstance(body, dict) or "ores" not in body:
+        raise NoSubject(
+            f"there is no ORES module at {where}: GET /description was answered with {answer.status} "
+            f"{short(body)}, and that is no Description"
         )
 
 

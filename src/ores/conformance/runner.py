@@ -109,7 +109,7 @@ class Runner(Generic[BenchT]):
             late = check.timed and lateness.worst_s > LATE_S and attempt < TRIES
             if verdict is None or verdict[0] is not Status.FAIL or not late:
                 break
-        result = self._result(check.name, verdict, began_s, mark)
+        result = self._result(check.name, verdict, began_s, mark, obstructed=obstacle is not None)
         self.tell(result)
         return result
 
@@ -128,7 +128,9 @@ class Runner(Generic[BenchT]):
             return Status.KIT_FAILURE, f"{type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         return None
 
-    def _result(self, name: str, verdict: Verdict | None, began_s: float, mark: int) -> Result:
+    def _result(
+        self, name: str, verdict: Verdict | None, began_s: float, mark: int, *, obstructed: bool
+    ) -> Result:
         status, message = verdict or (Status.PASS, "")
         rows = self.facts.standard.proved_by(name)
         if status is Status.FAIL and rows:
@@ -146,4 +148,5 @@ class Runner(Generic[BenchT]):
             began_s=round(began_s, 3),
             took_s=round(self.facts.elapsed_s - began_s, 3),
             evidence=tuple(line.shown() for line in shown),
+            obstructed=obstructed,
         )

@@ -71,13 +71,16 @@ class Standard:
     def requirements(self) -> Mapping[str, Requirement]:
         """Every requirement by its id."""
         sentences = _sentences((self.folder / "spec").glob("*.md"))
-        rows = _yaml(self.folder / "registry" / "requirements.yaml")["requirements"]
-        return {row["id"]: _requirement(row, sentences.get(row["id"], "")) for row in rows}
+        table = _yaml(self.folder / "registry" / "requirements.yaml")
+        candidate = frozenset(table["candidate"])
+        rows = table["requirements"]
+        return {row["id"]: _requirement(row, sentences.get(row["id"], ""), candidate) for row in rows}
 
     @cached_property
     def profiles(self) -> Mapping[str, Mapping[str, Any]]:
-        """The profiles by name; `core` and `extended` map a kind of element to capabilities."""
-        return {row["name"]: row for row in _yaml(self.folder / "registry" / "profiles.yaml")}
+        """Those of modules, by name; `core` and `extended` map a kind of element to capabilities."""
+        rows = _yaml(self.folder / "registry" / "profiles.yaml")
+        return {row["name"]: row for row in rows if row.get("actor") != "hub"}
 
     @cached_property
     def capabilities(self) -> Mapping[str, Mapping[str, Any]]:
@@ -141,7 +144,7 @@ def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
-def _requirement(row: Mapping[str, Any], sentence: str) -> Requirement:
+def _requirement(row: Mapping[str, Any], sentence: str, candidate: frozenset[int]) -> Requirement:
     return Requirement(
         id=row["id"],
         chapter=row["chapter"],
@@ -150,7 +153,7 @@ def _requirement(row: Mapping[str, Any], sentence: str) -> Requirement:
         level=row["level"],
         check=row.get("check"),
         untestable=row.get("untestable"),
-        candidate=bool(row.get("candidate", False)),
+        candidate=row["chapter"] in candidate,
         sentence=sentence,
     )
 

@@ -31,6 +31,7 @@ class Result:
         began_s: Seconds after the beginning of the judgement.
         took_s: How long it took.
         evidence: The messages exchanged, as lines of the transcript.
+        obstructed: It never ran: what it builds on had failed.
     """
 
     check: str
@@ -40,6 +41,7 @@ class Result:
     began_s: float = 0.0
     took_s: float = 0.0
     evidence: tuple[Mapping[str, Any], ...] = ()
+    obstructed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -129,10 +130,10 @@ class Server:
 
     async def _listen(self, host: str | None, port: int) -> None:
         try:
+            where = {"sock": _everywhere(port)} if host is None else {"host": host, "port": port}
             self._listener = await asyncio.get_running_loop().create_server(
                 self._web,
-                host,
-                port,
+                **where,
                 ssl=self._context,
                 ssl_handshake_timeout=self._limits.connect_s,
                 ssl_shutdown_timeout=_DRAIN_S,
@@ -407,6 +408,13 @@ class _Connection(web.RequestHandler):
         response = _response(reply)
         response.force_close()
         return response
+
+
+def _everywhere(port: int) -> socket.socket:
+    """All addresses on one socket: with two, port 0 would be another port on IPv6 than on IPv4."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))
 
 
 def _response(reply: Reply) -> web.Response:

@@ -1,0 +1,1 @@
+"""The mutations, a file for each file of checks."""

@@ -1,0 +1,68 @@
+"""Run the reference module, as it is or with a mutation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from ores.conformance.broken.registry import Mutation
+from ores.conformance.broken.seams import Seams, Tampered
+from ores.conformance.broken.whole import ABOUT, Whole, elements
+from ores.link.clock import Clock, RealClock
+from ores.link.endpoint import Endpoint
+from ores.link.server import Server, serve
+from ores.module import run as sdk
+from ores.module.policy import free, idle, schedule
+
+
+@asynccontextmanager
+async def standing(mutation: Mutation | None, directory: Path) -> AsyncIterator[sdk.Running]:
+    """The reference module on the network, with a mutation or without.
+
+    Args:
+        mutation: None runs it as it is.
+        directory: Of this module alone.
+    """
+    seams = Seams()
+
+    async def tampered_serve(endpoint: Endpoint, *args: Any, **options: Any) -> Server:
+        return await serve(Tampered(endpoint, seams), *args, **options)
+
+    def device(clock: Clock) -> Whole:
+        made = Whole(clock)
+        for change in seams.devices:
+            change(made)
+        return made
+
+    seams.attribute(sdk, "serve", tampered_serve)
+    if mutation is not None:
+        mutation(seams)
+    options: dict[str, Any] = {
+        "policies": {"idle": idle(elements()), "free": free, "schedule": schedule("battery")},
+        "announced": True,
+        **seams.options,
+    }
+    about = options.pop("about", ABOUT)
+    try:
+        async with sdk.running(device, directory, about, clock=RealClock(), **options) as it:
+            yield it
+    finally:
+        seams.take_back()
+
+
+async def main(mutation: Mutation | None, directory: Path) -> None:
+    """Run until terminated; one line of JSON says where it is."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with standing(mutation, directory) as it:
+        found = {"url": f"https://localhost:{it.server.port}", "id": it.identity.id, "code": it.desk.code}
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+        await stop.wait()

@@ -1,0 +1,204 @@
+"""The kit judged by itself: the reference passes, and every mutant fails its own check and nothing else.
+
+A judgement is mostly waiting, so many run beside each other. Where a machine is so busy that a good module
+seems slow, the mutant is judged once more before anything is said about it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ores.conformance.broken.registry import Mutant, mutants
+from ores.conformance.judge import Judge
+from ores.conformance.standard import Standard
+from ores.conformance.verdict import Report, Status
+
+BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
+BLAMED: Final = BAD - {Status.KIT_FAILURE}
+READY_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How a mutant came out.
+
+    Attributes:
+        name: Of the mutant.
+        check: That has to catch it.
+        killed: It did.
+        others: Checks that failed beside it without being registered to, each with its message.
+    """
+
+    name: str
+    check: str
+    killed: bool
+    others: Mapping[str, str]
+
+    @property
+    def clean(self) -> bool:
+        """Its own check failed, and none that should not have."""
+        return self.killed and not self.others
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """The kit's own judgement.
+
+    Attributes:
+        requirements: How many there are, candidates apart.
+        tested: With a check that exists.
+        untestable: With an allowed reason.
+        missing: Ids with neither, or whose check does not exist.
+        checks: Names of the checks that exist.
+        silent: Checks that the reference never passed.
+        unbroken: Checks without a mutant.
+        judged: Each mutant.
+        reference: Failures of the reference itself, by check.
+    """
+
+    requirements: int
+    tested: int
+    untestable: int
+    missing: tuple[str, ...]
+    checks: tuple[str, ...]
+    silent: tuple[str, ...]
+    unbroken: tuple[str, ...]
+    judged: tuple[Judged, ...]
+    reference: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        """Nothing is left to be desired."""
+        gaps = self.missing or self.silent or self.unbroken or self.reference
+        return not gaps and all(judged.clean for judged in self.judged)
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; the six numbers first."""
+        return {
+            "requirements": self.requirements,
+            "tested": self.tested,
+            "untestable": self.untestable,
+            "checks": len(self.checks),
+            "broken": len(self.judged),
+            "killed": sum(judged.killed for judged in self.judged),
+            "good": self.good,
+            "missing": list(self.missing),
+            "silent": list(self.silent),
+            "unbroken": list(self.unbroken),
+            "reference": dict(self.reference),
+            "survivors": [judged.name for judged in self.judged if not judged.killed],
+            "unclean": {judged.name: dict(judged.others) for judged in self.judged if judged.others},
+        }
+
+
+async def self_test(
+    existing: Sequence[str],
+    *,
+    only: Sequence[str] = (),
+    side_by_side: int = 0,
+    tell: Callable[[Judged], None] = lambda _: None,
+) -> SelfTest:
+    """Judge the reference and the mutants.
+
+    Args:
+        existing: Names of all checks.
+        only: Names of mutants or of their checks; empty judges all.
+        side_by_side: How many at once; 0 chooses by the number of processors.
+        tell: Hears each mutant at once.
+    """
+    standard = Standard()
+    known = mutants()
+    chosen = [one for one in known.values() if not only or one.name in only or one.check in only]
+    reference = await judge_one(None, standard)
+    places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))
+    failed = {found.check: found.message for found in reference.results if found.status in BAD}
+
+    async def one(mutant: Mutant) -> Judged:
+        async with places:
+            judged = _compare(mutant, await judge_one(mutant, standard), failed)
+            if not judged.clean:
+                judged = _compare(mutant, await judge_one(mutant, standard), failed)
+        tell(judged)
+        return judged
+
+    judged = await asyncio.gather(*(one(mutant) for mutant in chosen))
+    return _sum_up(standard, existing, known, reference, judged)
+
+
+async def judge_one(mutant: Mutant | None, standard: Standard) -> Report:
+    """Run the reference, or a mutant of it, in a process of its own, and judge it."""
+    async with running(
+        [sys.executable, "-m", "ores.conformance.broken", mutant.name if mutant else "whole"]
+    ) as at:
+        return await Judge(standard=standard).module(at["url"], at["code"])
+
+
+@contextlib.asynccontextmanager
+async def running(command: Sequence[str]) -> AsyncIterator[dict[str, str]]:
+    """A module in a process of its own; gives what it says of itself in its first line.
+
+    Raises:
+        RuntimeError: It did not start.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    if process.stdout is None:
+        raise RuntimeError("no standard output")
+    try:
+        line = await asyncio.wait_for(process.stdout.readline(), READY_S)
+        if not line:
+            raise RuntimeError(f"{' '.join(command)} ended without a word")
+        yield json.loads(line)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 5.0)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+def _compare(mutant: Mutant, report: Report, reference: Mapping[str, str]) -> Judged:
+    bad = {found.check: found.message for found in report.results if found.status in BAD}
+    killed = any(
+        found.check == mutant.check and found.status in BLAMED and not found.obstructed
+        for found in report.results
+    )
+    allowed = {mutant.check, *mutant.also, *reference}
+    others = {check: message for check, message in bad.items() if check not in allowed}
+    return Judged(mutant.name, mutant.check, killed, others)
+
+
+def _sum_up(
+    standard: Standard,
+    existing: Sequence[str],
+    known: Mapping[str, Mutant],
+    reference: Report,
+    judged: Sequence[Judged],
+) -> SelfTest:
+    rows = [row for row in standard.requirements.values() if not row.candidate]
+    tested = [row for row in rows if row.check in existing]
+    untestable = [row for row in rows if row.untestable]
+    covered = {row.id for row in (*tested, *untestable)}
+    passed = {found.check for found in reference.results if found.status is Status.PASS}
+    caught = {mutant.check for mutant in known.values()}
+    return SelfTest(
+        requirements=len(rows),
+        tested=len(tested),
+        untestable=len(untestable),
+        missing=tuple(row.id for row in rows if row.id not in covered),
+        checks=tuple(existing),
+        silent=tuple(check for check in existing if check not in passed),
+        unbroken=tuple(check for check in existing if check not in caught),
+        judged=tuple(judged),
+        reference={found.check: found.message for found in reference.results if found.status in BAD},
+    )
