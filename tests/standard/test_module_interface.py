@@ -18,9 +18,11 @@ from ores.model import (
     AcMeasureCapability,
     Capabilities,
     Element,
+    ElementFlexibility,
     ElementState,
     SetpointCapability,
     StorageCapability,
+    StoreFlexibility,
 )
 from ores.module.description import About
 from ores.module.module import Module
@@ -51,6 +53,11 @@ class Battery:
 
     def apply(self, element: str, command: object) -> None:
         return None
+
+    def flexibility(self, element: str) -> ElementFlexibility:
+        return ElementFlexibility(
+            store=StoreFlexibility(holds="electricity", capacity_wh=9600, energy_wh=None)
+        )
 
 
 @pytest.fixture

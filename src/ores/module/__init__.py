@@ -11,6 +11,7 @@ from ores.module.device import (
     Refused,
     TakesRequests,
     TakesSettings,
+    TellsFlexibility,
 )
 from ores.module.effective import Effective
 from ores.module.module import Module
@@ -36,6 +37,7 @@ __all__ = [
     "Store",
     "TakesRequests",
     "TakesSettings",
+    "TellsFlexibility",
     "element",
     "free",
     "idle",

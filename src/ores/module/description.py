@@ -33,6 +33,8 @@ from ores.model import (
     GridCodeCapability,
     Isolate,
     IsolateCapability,
+    Job,
+    JobCapability,
     LimitCapability,
     LimitState,
     Mode,
@@ -50,6 +52,7 @@ from ores.model import (
     Thermal,
     ThermalCapability,
 )
+from ores.module.lease_size import LEASE_MAX_BYTES, largest_lease_bytes
 
 STATE_MAX_BYTES: Final = 65_536
 _STATE_FRAME_BYTES: Final = 512
@@ -70,6 +73,7 @@ _POINTS: Final = {
     "mode": Mode,
     "thermal": Thermal,
     "ev": Ev,
+    "job": Job,
 }
 ORES_VERSION: Final = "1.0"
 PAGE_MAX_BYTES: Final = 4096
@@ -120,6 +124,7 @@ def element(  # noqa: D417  the capabilities are described by the schema
     mode: ModeCapability | UnsetType = UNSET,
     thermal: ThermalCapability | UnsetType = UNSET,
     ev: EvCapability | UnsetType = UNSET,
+    job: JobCapability | UnsetType = UNSET,
 ) -> Element:
     """One element with its capabilities; whatever is left out, it does not have.
 
@@ -157,6 +162,7 @@ def element(  # noqa: D417  the capabilities are described by the schema
             mode=mode,
             thermal=thermal,
             ev=ev,
+            job=job,
         ),
     )
 
@@ -178,9 +184,11 @@ def check_elements(elements: Sequence[Element]) -> None:
         _check_schema(one)
         _check_upstream(one, by_id)
         _check_capabilities(one)
+        _check_job(one)
     _check_buses(elements)
     _check_sources(elements, by_id)
     _check_state_size(elements)
+    _check_lease_size(elements)
     points = [one.id for one in elements if _at_connection_point(one)]
     if len(points) > 1:
         raise ConfigError("connection_point", found=", ".join(points), allowed="one element at most")
@@ -237,7 +245,7 @@ def description_pages(
                     found=f"a description page of {len(data)} bytes",
                     allowed=f"at most {PAGE_MAX_BYTES}",
                 )
-            # a guess from the sizes so far, so that a panel of 256 circuits is not encoded 256 times
+            # a guess from the sizes so far, so that a panel of 90 circuits is not encoded 90 times
             count = max(1, min(count - 1, count * PAGE_MAX_BYTES // len(data)))
         pages.append(data)
         rest = rest[count:]
@@ -335,6 +343,17 @@ def _check_state_size(elements: Sequence[Element]) -> None:
         )
 
 
+def _check_lease_size(elements: Sequence[Element]) -> None:
+    """What one frame cannot command could never be commanded as a whole (DESC-007)."""
+    size = largest_lease_bytes(elements)
+    if size > LEASE_MAX_BYTES:
+        raise ConfigError(
+            "elements",
+            found=f"{len(elements)}, for which a lease has up to {size} bytes",
+            allowed=f"as many as a lease of {LEASE_MAX_BYTES} bytes can command; more are two modules",
+        )
+
+
 def _full_state(one: Element) -> dict[str, object]:
     """What an element's state grows to: each point of each capability, in numbers as long as they get."""
     able = one.capabilities
@@ -398,6 +417,20 @@ def _check_capabilities(one: Element) -> None:
             found="a tie with a switch",
             allowed="isolate alone: no lease may close a tie",
         )
+
+
+def _check_job(one: Element) -> None:
+    """What a lease can stop does not run through (JOB-007)."""
+    able = one.capabilities
+    if isinstance(able.job, UnsetType):
+        return
+    for name in ("limit", "setpoint", "switch", "mode"):
+        if getattr(able, name) is not UNSET:
+            raise ConfigError(
+                f"element {one.id} {name}",
+                found=f"job and {name}",
+                allowed="job without it: a job that was started runs through",
+            )
 
 
 def _at_connection_point(one: Element) -> bool:

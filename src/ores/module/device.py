@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
-from ores.model import Element, ElementSettings, ElementState
+from ores.model import Element, ElementFlexibility, ElementSettings, ElementState
 from ores.module.effective import Effective
 
 
@@ -102,4 +102,16 @@ class TakesSettings(Protocol):
 
     def configure(self, element: str, settings: ElementSettings, /) -> Refused | None:
         """Take these settings, at the start and when they change; None when they are accepted."""
+        ...
+
+
+@runtime_checkable
+class TellsFlexibility(Protocol):
+    """A device that knows more of its flexibility than description and state say; most need not."""
+
+    def flexibility(self, element: str, /) -> ElementFlexibility | None:
+        """All that there is to tell of one element now; None leaves it to what the hub derives.
+
+        Times and slots count from now. What also stands in the state says the same here.
+        """
         ...

@@ -566,6 +566,7 @@ def _is_notable(now: ElementState, sent: ElementState, notable_w: float) -> bool
         or now.quality != sent.quality
         or _connected(now) != _connected(sent)
         or _mode(now) != _mode(sent)
+        or _phase(now) != _phase(sent)
     )
 
 
@@ -575,3 +576,7 @@ def _connected(reading: ElementState) -> bool | None:
 
 def _mode(reading: ElementState) -> str | None:
     return None if isinstance(reading.mode, UnsetType) else reading.mode.mode
+
+
+def _phase(reading: ElementState) -> str | None:
+    return None if isinstance(reading.job, UnsetType) else reading.job.phase

@@ -253,6 +253,7 @@ class Part:
             mode=reading.mode,
             thermal=reading.thermal,
             ev=reading.ev,
+            job=reading.job,
             fault=self.fault(),
             quality=reading.quality,
         )

@@ -20,6 +20,7 @@ from ores.model import (
     Ev,
     FormGrid,
     Isolate,
+    Job,
     Mode,
     Produce,
     Storage,
@@ -79,6 +80,7 @@ def unknown(element: Element, energy: Energy | UnsetType) -> ElementState:
         mode=UNSET if able.mode is UNSET else Mode(mode=None),
         thermal=UNSET if able.thermal is UNSET else Thermal(temperature_c=None),
         ev=UNSET if able.ev is UNSET else Ev(connected=None),
+        job=UNSET if able.job is UNSET else Job(phase=None),
         quality="bad",
     )
 

@@ -25,9 +25,9 @@ from ores.model import (
     State,
     StorageSettings,
 )
-from ores.module import problems
+from ores.module import flexibility, problems
 from ores.module.control import Control, strictest
-from ores.module.device import Device, Refused, TakesRequests
+from ores.module.device import Device, Refused, TakesRequests, TellsFlexibility
 from ores.module.effective import Ceilings
 from ores.module.part import Part
 from ores.module.problems import Refusal
@@ -80,6 +80,8 @@ class Resources:
             "/requests": {"POST": self._post_request},
             "/faults": {"GET": self._get_faults},
         }
+        if isinstance(module.device, TellsFlexibility):
+            self._routes["/flexibility"] = {"GET": self._get_flexibility}
 
     def answer(self, peer: Peer, method: str, path: str, body: bytes) -> Reply:
         """Answer one request; whatever the peer does wrong is answered by a problem."""
@@ -224,6 +226,13 @@ class Resources:
         restart()
         return RequestResult(result="accepted")
 
+    def _get_flexibility(self, _peer: Peer, _body: bytes) -> object:
+        device = self._module.device
+        if not isinstance(device, TellsFlexibility):  # there is no such route then
+            raise Refusal("not_found", "it tells no flexibility of its own")
+        elements = [part.element for part in self._module.parts]
+        return flexibility.message(device, elements, self._module.fitting_state())
+
     def _get_faults(self, _peer: Peer, _body: bytes) -> object:
         faults = {part.element.id: part.fault() for part in self._module.parts}
         return {"elements": {name: fault for name, fault in faults.items() if fault is not UNSET}}
@@ -274,7 +283,8 @@ def _requests_of(part: Part) -> list[str]:
     """What may be asked for; that a tie closes may only be permitted, never ordered."""
     able = part.element.capabilities
     known = [] if able.isolate is UNSET else ["open", "permit_close"]
-    return known if able.form_grid is UNSET else [*known, "black_start"]
+    known += [] if able.form_grid is UNSET else ["black_start"]
+    return known if able.job is UNSET else [*known, "start"]
 
 
 def _limits(ceilings: Ceilings) -> Limits:
