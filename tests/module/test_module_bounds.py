@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from ores.model import (
     AcMeasure,
+    AcMeasureCapability,
     AcTerminal,
     ElementCommand,
     ElementState,
@@ -23,6 +24,7 @@ from ores.model import (
     SetpointCapability,
     SetpointCommand,
     Storage,
+    StorageCapability,
 )
 from ores.module import element, setpoint
 from ores.module.effective import FREE, Ceilings, Own, resolve, rules_of
@@ -204,8 +206,12 @@ def things_element():
 
 
 def test_a_state_that_grows_too_large_is_unknown_and_the_lease_still_ends(things):
-    names = [f"battery_{number}" for number in range(120)]
-    device = things.Battery(*[things.battery_element(name) for name in names])
+    names = [f"battery_{number}" for number in range(160)]
+    measured = [
+        element(name, "battery", ac_measure=AcMeasureCapability(), storage=StorageCapability(capacity_wh=1e4))
+        for name in names[:-1]
+    ]
+    device = things.Battery(*measured, things.battery_element(names[-1]))
     bench = things.Bench(device)
     bench.send({names[-1]: setpoint(2000.0)}, ttl_s=3.0)
     terminals = {
@@ -225,7 +231,7 @@ def test_a_state_that_grows_too_large_is_unknown_and_the_lease_still_ends(things
     assert device.told.power_w == 0.0
     device.readings.clear()
     bench.clock.move(5.0)
-    assert len(bench.state.elements) == 120
+    assert len(bench.state.elements) == 160
     bench.clock.move(6.0)
     assert bench.state.elements[names[0]].fault is UNSET
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite, trunc
 
-from msgspec import UNSET
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from ores.link import codec
 from ores.link.errors import InvalidMessage
-from ores.model import ElementCommand, Lease, LeaseResult, State, ToModule
+from ores.model import (
+    ElementCommand,
+    Lease,
+    LeaseResult,
+    Limits,
+    SetpointCommand,
+    State,
+    ToModule,
+)
 
 TTL_S = 10.0
 """Life of a lease to a module that reports often."""
@@ -21,6 +31,11 @@ EARLY_S = 0.1
 STATE_AGE_MAX_S = 4.0
 """A module refuses a lease that answers a state older than 5 s; a second is left for the way."""
 FRAME_MAX_BYTES = 4096
+
+
+_TENTHS = 10.0
+"""A tenth of a watt is as good as more digits (LEASE-025)."""
+_THOUSANDTHS = 1000.0
 
 
 @dataclass(slots=True)
@@ -107,7 +122,7 @@ class LeaseKeeper:
             boot_id=state.boot_id,
             uptime_ms=state.uptime_ms,
             ttl_s=self.ttl_s,
-            elements=dict(self._wanted),
+            elements={name: _written(command) for name, command in self._wanted.items()},
         )
         try:
             frame = codec.encode(ToModule(lease=lease))
@@ -160,3 +175,26 @@ class LeaseKeeper:
             self._counts.expired += 1
             self._sent = None
         self._ours_in_force = in_force
+
+
+def _written(command: ElementCommand) -> ElementCommand:
+    """The command in numbers of ten characters at most, cut off towards 0: that only narrows."""
+    limit, setpoint = command.limit, command.setpoint
+    if limit is not UNSET:
+        limit = Limits(
+            consume_max_w=_cut(limit.consume_max_w, _TENTHS),
+            produce_max_w=_cut(limit.produce_max_w, _TENTHS),
+            current_max_a=_cut(limit.current_max_a, _THOUSANDTHS),
+        )
+    if setpoint is not UNSET:
+        power_w = _cut(setpoint.power_w, _TENTHS)
+        setpoint = setpoint if power_w is UNSET else SetpointCommand(power_w=power_w)
+    return msgspec.structs.replace(command, limit=limit, setpoint=setpoint)
+
+
+def _cut(value: float | UnsetType, parts: float) -> float | UnsetType:
+    if value is UNSET or not isfinite(value):
+        return value  # what no message can carry is refused where it is written
+    near = round(value * parts)
+    # 0.3 A is 300 thousandths, though its double lies a little below
+    return (near if abs(near - value * parts) < 1e-6 else trunc(value * parts)) / parts
