@@ -11,11 +11,24 @@ from typing import Any, Final, Literal
 
 import yaml
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 Level = Literal["MUST", "SHOULD", "MAY"]
 SCHEMA_HOME: Final = "https://ores.energy/schema/v1/"
+
+
+def _is_integer(_: object, value: object) -> bool:
+    """An integer is written without fraction and exponent (MSG-003): `3.0` is none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+STRICT: Final[type[Validator]] = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +119,25 @@ class Standard:
         """One schema file, such as `state`, as parsed JSON."""
         return self._files[file]
 
-    def wrong(self, message: object, file: str, name: str) -> str | None:
+    def answer_schema(self, method: str, path: str, document: str = "module") -> tuple[str, str] | None:
+        """File and name of the schema of a good answer, such as `("state", "State")`; None: there is none."""
+        resource = path.split("?", maxsplit=1)[0]
+        operation = self._openapi(document)["paths"].get(resource, {}).get(method.lower(), {})
+        content = operation.get("responses", {}).get("200", {}).get("content", {})
+        ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        file, _, name = ref.partition(".json#/$defs/")
+        return (file, name) if name else None
+
+    def _openapi(self, document: str) -> Any:
+        if document not in self._documents:
+            self._documents[document] = _yaml(self.folder / "schema" / "v1" / f"openapi-{document}.yaml")
+        return self._documents[document]
+
+    @cached_property
+    def _documents(self) -> dict[str, Any]:
+        return {}
+
+    def wrong(self, message: Any, file: str, name: str) -> str | None:
         """What a message breaks in its schema, or None where it is valid.
 
         Args:
@@ -119,14 +150,19 @@ class Standard:
             return None
         return f"{error.json_path}: {error.message[:300]}"
 
-    def _validator(self, file: str, name: str) -> Draft202012Validator:
+    def errors_in(self, message: Any, file: str, name: str) -> Iterable[ValidationError]:
+        """Everything that a message breaks in its schema, to the innermost reasons."""
+        for error in self._validator(file, name).iter_errors(message):
+            yield from _innermost(error)
+
+    def _validator(self, file: str, name: str) -> Validator:
         key = f"{SCHEMA_HOME}{file}.json#/$defs/{name}"
         if key not in self._validators:
-            self._validators[key] = Draft202012Validator({"$ref": key}, registry=self._registry)
+            self._validators[key] = STRICT({"$ref": key}, registry=self._registry)
         return self._validators[key]
 
     @cached_property
-    def _validators(self) -> dict[str, Draft202012Validator]:
+    def _validators(self) -> dict[str, Validator]:
         return {}
 
     @cached_property
@@ -144,7 +180,13 @@ def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 
 
-def _requirement(row: Mapping[str, Any], sentence: str, candidate: frozenset[int]) -> Requirement:
+def _innermost(error: ValidationError) -> Iterable[ValidationError]:
+    """Of `anyOf` and the like the reasons inside, where these are what a person has to know."""
+    inside = best_match([error]) if error.context else error
+    yield inside or error
+
+
+def _requirement(row: Mapping[str, Any], sentence: str, candidate: frozenset[int | str]) -> Requirement:
     return Requirement(
         id=row["id"],
         chapter=row["chapter"],
@@ -153,7 +195,7 @@ def _requirement(row: Mapping[str, Any], sentence: str, candidate: frozenset[int
         level=row["level"],
         check=row.get("check"),
         untestable=row.get("untestable"),
-        candidate=row["chapter"] in candidate,
+        candidate=bool(candidate & {row["chapter"], row["id"].split("-")[0]}),
         sentence=sentence,
     )
 

@@ -19,9 +19,10 @@ class Line:
         at_s: Seconds after the beginning of the judgement.
         by: `kit` or `subject`.
         peer: As whom the kit talked: controller, stranger, ….
-        what: Such as `GET /state`, `200 /state`, `frame`.
+        what: Such as `GET /state`, `200 GET /state`, `frame`.
         body: Parsed JSON; or the text that is none.
-        size: Bytes of the body on the wire.
+        raw: The body as it was on the wire.
+        took_s: Of an answer, from the question on.
     """
 
     at_s: float
@@ -29,14 +30,15 @@ class Line:
     peer: str
     what: str
     body: Any
-    size: int
+    raw: bytes
+    took_s: float = 0.0
 
     def shown(self) -> Mapping[str, Any]:
         """For a report: secrets blotted out, long bodies cut."""
         body = without_secrets(self.body)
         text = body if isinstance(body, str) else json.dumps(body)
         if len(text) > TEXT_MAX:
-            body = text[:TEXT_MAX] + f"… ({self.size} bytes)"
+            body = text[:TEXT_MAX] + f"… ({len(self.raw)} bytes)"
         return {
             "at_s": round(self.at_s, 3),
             "by": self.by,

@@ -10,10 +10,11 @@ from typing import Final
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section
-from ores.conformance.checks import leases, pairing, strangers
+from ores.conformance.checks import leases, messages, pairing, strangers
 
 SECTIONS: Final[tuple[Section[Bench], ...]] = (
     strangers.section,
     pairing.section,
     leases.section,
+    messages.section,
 )

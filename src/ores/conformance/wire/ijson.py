@@ -34,6 +34,11 @@ def read(data: bytes | str) -> Any:
     return value
 
 
+def lenient(data: bytes) -> Any:
+    """The same as a forgiving reader takes it, for what is judged apart from its form."""
+    return json.loads(data)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):

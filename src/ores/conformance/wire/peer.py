@@ -135,7 +135,7 @@ class Peer:
             raise Unreachable(f"{method} {path} was not answered within {timeout_s:g} s") from error
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             raise Unreachable(f"{method} {path} got no answer: {_plain(error)}") from error
-        self._note("subject", f"{answer.status} {path}", raw)
+        self._note("subject", f"{answer.status} {method} {path}", raw, answer.took_s)
         return answer
 
     async def open_stream(self, *, timeout_s: float = ANSWER_S) -> Stream:
@@ -182,9 +182,9 @@ class Peer:
             self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
         return self._session
 
-    def _note(self, by: str, what: str, data: bytes | None) -> None:
+    def _note(self, by: str, what: str, data: bytes | None, took_s: float = 0.0) -> None:
         raw = data or b""
-        self._transcript.add(Line(self._elapsed_s(), by, self.name, what, _legible(raw), len(raw)))
+        self._transcript.add(Line(self._elapsed_s(), by, self.name, what, _legible(raw), raw, took_s))
 
 
 class Stream:

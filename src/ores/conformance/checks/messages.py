@@ -1,0 +1,139 @@
+"""What holds for every message: judged last, over all that the module has sent (sections 3.1, 4.14)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+from ores.conformance.bench import Bench
+from ores.conformance.check import Failed, Section, need, short
+from ores.conformance.transcript import Line
+from ores.conformance.wire import ijson
+
+MESSAGE_MAX_BYTES = 65_536
+ANSWER_MAX_S = 5.0
+BAD_STATUS = 400
+
+READABLE = ("/description", "/pairing", "/state", "/failsafe", "/policy", "/faults")
+
+
+async def begin(bench: Bench) -> None:
+    """See every core resource at least once."""
+    need(bench.paired, "pairing has to succeed, and did not")
+    for path in READABLE:
+        await bench.controller.request("GET", path)
+
+
+section: Section[Bench] = Section("messages", "Reads once more all that the module has sent.", begin=begin)
+
+
+@section.check("message-i-json")
+async def message_i_json(bench: Bench) -> None:
+    """MSG-001: I-JSON in UTF-8, without a byte-order mark."""
+    for line in _from_module(bench):
+        try:
+            ijson.read(line.raw)
+        except Failed as error:
+            raise Failed(f"{line.what} at {line.at_s:.1f} s: {error}") from error
+
+
+@section.check("message-valid")
+async def message_valid(bench: Bench) -> None:
+    """MSG-002: valid by its schema; integers and ranges of numbers have checks of their own."""
+    for line, wrong in _invalid(bench):
+        if not (wrong.integer or wrong.range):
+            raise Failed(f"{line.what} at {line.at_s:.1f} s is not as its schema says: {wrong.text}")
+
+
+@section.check("message-integers")
+async def message_integers(bench: Bench) -> None:
+    """MSG-003: an integer has neither fraction nor exponent."""
+    for line, wrong in _invalid(bench):
+        need(
+            not wrong.integer, f"{line.what} at {line.at_s:.1f} s: {wrong.text}; integers are written as such"
+        )
+
+
+@section.check("message-numbers-in-range")
+async def message_numbers_in_range(bench: Bench) -> None:
+    """MSG-005: finite, and in the range of the schema."""
+    for line in _from_module(bench):
+        endless = _first_endless(line.body)
+        need(endless is None, f"{line.what} at {line.at_s:.1f} s holds {endless}, which is no finite number")
+    for line, wrong in _invalid(bench):
+        need(not wrong.range, f"{line.what} at {line.at_s:.1f} s is out of range: {wrong.text}")
+
+
+@section.check("module-message-size")
+async def module_message_size(bench: Bench) -> None:
+    """SIZE-002: a hub holds fifty modules, each with its buffers."""
+    for line in _from_module(bench):
+        need(
+            len(line.raw) <= MESSAGE_MAX_BYTES,
+            f"{line.what} at {line.at_s:.1f} s has {len(line.raw)} bytes; {MESSAGE_MAX_BYTES} are the most",
+        )
+
+
+@section.check("answer-in-time", timed=True)
+async def answer_in_time(bench: Bench) -> None:
+    """HTTP-009: within 5 s of the request's last byte."""
+    for line in _from_module(bench):
+        need(
+            line.took_s <= ANSWER_MAX_S,
+            f"{line.what} took {line.took_s:.1f} s; {ANSWER_MAX_S:g} s are the most",
+        )
+
+
+class _Wrong:
+    """What a message breaks in its schema."""
+
+    def __init__(self, text: str, rule: str, value: Any, of: Any) -> None:
+        self.text = text
+        self.integer = rule == "type" and of == "integer" and isinstance(value, float) and value.is_integer()
+        limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+        self.range = rule in limits
+
+
+def _from_module(bench: Bench) -> Iterator[Line]:
+    return (line for line in bench.transcript.lines if line.by == "subject" and line.raw)
+
+
+def _invalid(bench: Bench) -> Iterator[tuple[Line, _Wrong]]:
+    """Every message that its schema refuses, with the reason."""
+    for line in _from_module(bench):
+        schema = _schema(bench, line)
+        if schema is None or not isinstance(line.body, dict):
+            continue
+        for error in bench.standard.errors_in(ijson.lenient(line.raw), *schema):
+            yield (
+                line,
+                _Wrong(
+                    f"{error.json_path}: {short(error.message)}",
+                    str(error.validator),
+                    error.instance,
+                    error.validator_value,
+                ),
+            )
+
+
+def _schema(bench: Bench, line: Line) -> tuple[str, str] | None:
+    """The schema of a line; None for what has none."""
+    if line.what == "frame":
+        return ("stream", "FromModule")
+    status, method, path = line.what.split(" ", 2)
+    if int(status) >= BAD_STATUS:
+        return ("problem", "Problem")
+    return bench.standard.answer_schema(method, path)
+
+
+def _first_endless(value: Any) -> str | None:
+    """The first number that is not finite; lenient readers take `1e999` for one."""
+    if isinstance(value, float) and not isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return next((found for item in value.values() if (found := _first_endless(item))), None)
+    if isinstance(value, list):
+        return next((found for item in value if (found := _first_endless(item))), None)
+    return None
