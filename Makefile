@@ -26,6 +26,7 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/python -m tools.policy
 
 test: lint
 	$(BIN)/pytest

@@ -129,8 +129,9 @@ def test_a_row_agrees_with_its_sentence(row: dict[str, Any]) -> None:
     assert row["level"] == keywords(sentence)[0].removesuffix(" NOT")
     assert row["class"] in {"core", "extended"}
     assert row["profiles"]
-    assert set(row["profiles"]) <= {"module", "hub", *PROFILES}
-    assert row.keys() - {"id", "chapter", "profiles", "class", "level"} in ({"check"}, {"untestable"})
+    assert set(row["profiles"]) <= {"module", "hub", "cloud", *PROFILES}
+    told = {"id", "chapter", "profiles", "class", "level", "since"}
+    assert row.keys() - told in ({"check"}, {"untestable"})
     if "check" in row:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", row["check"])
     else:

@@ -10,6 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from tools import demands, policy
 from tools.generate import lint, structs, tables, typescript
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,10 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def outputs() -> dict[Path, str]:
     """Every generated file with its contents."""
     schemas = ROOT / "standard" / "schema" / "v1"
+    release = demands.write(policy.on_disk(ROOT / "standard"))
     return {
         **{ROOT / "src/ores/model" / name: text for name, text in structs.generate(schemas).items()},
         **{ROOT / "dashboard/src/model" / name: text for name, text in typescript.generate(schemas).items()},
         **{ROOT / "standard/spec" / name: text for name, text in tables.generate(schemas).items()},
+        **({} if release is None else {ROOT / "standard" / demands.PATH: release}),
     }
 
 
