@@ -8,12 +8,13 @@ from msgspec import UNSET
 
 from ores.control.bounds import Asked, limit_of
 from ores.control.chargers import current_a
-from ores.control.house import BatteryUnit, ChargerUnit, HeatUnit, House, Unit
+from ores.control.curtail import say_free
+from ores.control.house import BatteryUnit, ChargerUnit, HeatUnit, House, ProducerUnit, Unit
 from ores.control.memory import Sent
 from ores.control.offers import EQUIPMENT, POLICY, RANKS, Bound
 from ores.control.rulings import Ruling
 from ores.control.shed import CircuitUnit
-from ores.control.topology import Place
+from ores.control.topology import Place, Producer
 from ores.model import ElementCommand, Limits, ModeCommand, SetpointCommand, SwitchCommand
 
 MAX_W = 1e6
@@ -37,14 +38,10 @@ def limits(place: Place, consume_max_w: float, produce_max_w: float, current_max
     )
 
 
-def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> list[Ruling]:
-    """One ruling with its command for each element that the cycle decides about."""
+def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> dict[str, Ruling]:
+    """One ruling with its command for each element that the cycle decides about, by `module/element`."""
     rulings: dict[str, Ruling] = {}
-    allowed_w: dict[str, float] = {}
-    for producer in house.producers:
-        allowed_w[producer.key] = producer.allowed_w
-        limit = limits(producer.place, inf, producer.allowed_w, producer.place.current_max_a)
-        rulings[producer.key] = ruling(house, producer, _command(limit), producer.allowed_w)
+    allowed_w = _rule_producers(house, rulings)
     for battery in house.batteries:
         command = _battery_command(battery, allowed_w.get(battery.key, inf))
         if battery.command_w is not None:
@@ -64,7 +61,44 @@ def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> list[Rul
     for place in house.topology.plain:
         if place.key not in rulings and house.steers(place):
             _rule_plain(house, asked, place, rulings)
-    return list(rulings.values())
+    return rulings
+
+
+def _rule_producers(house: House, rulings: dict[str, Ruling]) -> dict[str, float]:
+    """What producers may give, also returned by key; the free ones have their standing ruling."""
+    allowed_w: dict[str, float] = {}
+    units = {unit.key: unit for unit in house.producers}
+    for producer in house.topology.producers:
+        key = producer.place.key
+        if key in house.free:
+            allowed_w[key] = producer.place.produce_max_w
+            rulings[key] = _standing(house, key) or _keep(house, _free_ruling(house, producer))
+        elif (unit := units.get(key)) is not None:
+            allowed_w[key] = unit.allowed_w
+            rulings[key] = _producer_ruling(house, unit)
+    return allowed_w
+
+
+def _producer_ruling(house: House, unit: ProducerUnit) -> Ruling:
+    limit = limits(unit.place, inf, unit.allowed_w, unit.place.current_max_a)
+    return ruling(house, unit, _command(limit), unit.allowed_w)
+
+
+def _free_ruling(house: House, producer: Producer) -> Ruling:
+    unit = ProducerUnit(producer, None)
+    say_free(unit)
+    return _producer_ruling(house, unit)
+
+
+def _standing(house: House, key: str) -> Ruling | None:
+    """The ruling that holds as long as nobody asks anything of this element; made once."""
+    return None if house.watched else house.topology.standing.get(key)
+
+
+def _keep(house: House, made: Ruling) -> Ruling:
+    if not house.watched:  # the one is about modules that are watched, and says so
+        house.topology.standing[f"{made.module_id}/{made.element_id}"] = made
+    return made
 
 
 def _command(limit: Limits | None) -> ElementCommand:
@@ -115,6 +149,10 @@ def _plain_limits(place: Place, asked: Asked) -> Limits | None:
 
 
 def _rule_plain(house: House, asked: Asked, place: Place, rulings: dict[str, Ruling]) -> None:
+    asks = place.key in asked.bounds or place.module_id in asked.bounds
+    if not asks and (standing := _standing(house, place.key)) is not None:
+        rulings[place.key] = standing
+        return
     limit = _plain_limits(place, asked)
     if limit is None:
         return
@@ -124,7 +162,8 @@ def _rule_plain(house: House, asked: Asked, place: Place, rulings: dict[str, Rul
         for bound in (b for kind in ("consume", "produce", "current") for b in _bounds(asked, subject, kind)):
             unit.limit_by(bound.source)
             unit.say(bound.rule, bound.rank, bound.source, bound.reason)
-    rulings[place.key] = ruling(house, unit, _command(limit), 0.0)
+    made = ruling(house, unit, _command(limit), 0.0)
+    rulings[place.key] = made if asks else _keep(house, made)
 
 
 def _bounds(asked: Asked, subject: str, kind: str) -> list[Bound]:

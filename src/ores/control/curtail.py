@@ -13,7 +13,7 @@ from msgspec import UNSET
 from ores.control.bounds import NONE, Asked, limit_of, strictest
 from ores.control.deal import Need, need_of, shares
 from ores.control.dispatch import guard_w, on_steps
-from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled
+from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled, wake
 from ores.control.memory import Sent
 from ores.control.offers import CONNECTION, POLICY, Bound
 from ores.control.words import kilo
@@ -27,8 +27,9 @@ KEPT_BELOW_PART = 0.6
 
 def hold_export(house: House, asked: Asked) -> None:
     """Keep discharging batteries, then producers, below what may be exported."""
+    _wake_bounded(house, asked)
     for unit in house.producers:
-        unit.say("free", POLICY, "hub", "the sun may give what it has")
+        say_free(unit)
         for subject in (unit.key, unit.place.module_id):
             bounds = asked.bounds.get(subject, NONE)
             narrowest = strictest(bounds.produce)
@@ -43,6 +44,20 @@ def hold_export(house: House, asked: Asked) -> None:
     _hold_producers(house, bound, house.grid_w)
     for battery in house.batteries:
         _keep_behind_output(house, battery)
+
+
+def say_free(unit: ProducerUnit) -> None:
+    """As long as nothing narrows it."""
+    unit.say("free", POLICY, "hub", "the sun may give what it has")
+
+
+def _wake_bounded(house: House, asked: Asked) -> None:
+    bounded = {subject for subject, bounds in asked.bounds.items() if bounds.produce}
+    if CONNECTION in bounded:
+        wake(house, house.free)
+    elif bounded:
+        places = house.topology.places
+        wake(house, {key for key in house.free if key in bounded or places[key].module_id in bounded})
 
 
 def _narrow(unit: ProducerUnit, allowed_w: float, bound: Bound) -> None:

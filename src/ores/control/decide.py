@@ -68,21 +68,20 @@ def decide(snapshot: Snapshot, proposals: Iterable[Offer], memory: Memory, now_s
     proposals = list(proposals)
     house, rulings = _cycle(snapshot, proposals, memory, now_s, watched=False)
     commands: dict[str, dict[str, ElementCommand]] = {}
-    for ruling in rulings:
+    for ruling in rulings.values():
         if ruling.command is not None:
             commands.setdefault(ruling.module_id, {})[ruling.element_id] = ruling.command
     if not all(module.controllable for module in snapshot.modules.values()):
         # Once more as if watched modules were ours: what would they be told?
         _, would = _cycle(snapshot, proposals, memory, now_s, watched=True)
-        rulings += [ruling for ruling in would if ruling.watch_only]
-    by_key = {f"{ruling.module_id}/{ruling.element_id}": ruling for ruling in rulings}
-    decisions = _record(house, memory, by_key, now_s)
-    return Decided(commands=commands, decisions=decisions, rulings=by_key, memory=house.draft.freeze(now_s))
+        rulings |= {key: ruling for key, ruling in would.items() if ruling.watch_only}
+    decisions = _record(house, memory, rulings, now_s)
+    return Decided(commands=commands, decisions=decisions, rulings=rulings, memory=house.draft.freeze(now_s))
 
 
 def _cycle(
     snapshot: Snapshot, proposals: list[Offer], memory: Memory, now_s: float, *, watched: bool
-) -> tuple[House, list[Ruling]]:
+) -> tuple[House, dict[str, Ruling]]:
     house = read(snapshot, memory, now_s, watched=watched)
     offers = [*proposals]
     for strategy in _STRATEGIES:

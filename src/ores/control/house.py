@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from math import inf
 
 from msgspec import UNSET
@@ -197,6 +197,8 @@ class House:
         rest_w: What the house draws without its batteries (the sun counted as negative); None is unknown.
         curtailed_w: What the producers could give beyond what they give now (>= 0).
         held_back: The producers that a limit of ours holds back, or did a moment ago.
+        free: Keys of producers that no limit narrows and of which nothing is remembered; they are not among
+            `producers` unless something is asked of them (see `wake`).
         island: Whether a tie has separated the house from the grid.
     """
 
@@ -219,6 +221,7 @@ class House:
         self.batteries: list[BatteryUnit] = []
         self.chargers: list[ChargerUnit] = []
         self.producers: list[ProducerUnit] = []
+        self.free: set[str] = set()
         self.heats: list[HeatUnit] = []
         self._behind: dict[str, list[BatteryUnit]] | None = None
         self._steered = {
@@ -259,7 +262,12 @@ def read(snapshot: Snapshot, memory: Memory, now_s: float, *, watched: bool) -> 
     _read_meter(house)
     house.batteries = [_battery(house, b) for b in topology.batteries if house.steers(b.place)]
     house.chargers = [_charger(house, c) for c in topology.chargers if house.steers(c.place)]
-    house.producers = [_producer(house, p) for p in topology.producers if house.steers(p.place)]
+    house.free = {p.place.key for p in topology.producers if _is_free(house, p)}
+    house.producers = [
+        _producer(house, p)
+        for p in topology.producers
+        if p.place.key not in house.free and house.steers(p.place)
+    ]
     house.heats = [HeatUnit(h, house.state(h.place)) for h in topology.heats if house.steers(h.place)]
     if house.grid_w is not None:
         house.rest_w = _rest_w(house, house.grid_w)
@@ -447,6 +455,33 @@ def _available_w(state: ElementState | None) -> float | None:
     return None if state is None or state.produce is UNSET else state.produce.available_w
 
 
+def _is_free(house: House, producer: Producer) -> bool:
+    """Whether its reading changes nothing: it holds nothing back, and nothing of it is on its way."""
+    place = producer.place
+    if place.key in house.memory.readings or not house.steers(place):
+        return False
+    state = house.state(place)
+    return state is None or not _is_limited(place, state)
+
+
+def wake(house: House, keys: Container[str]) -> None:
+    """Read the free producers of these keys after all: something is asked of them."""
+    house.free = {key for key in house.free if key not in keys}
+    known = {unit.key: unit for unit in house.producers}
+    house.producers = [
+        known[p.place.key] if p.place.key in known else _producer(house, p)
+        for p in house.topology.producers
+        if p.place.key not in house.free and house.steers(p.place)
+    ]
+
+
+def _is_limited(place: Place, state: ElementState) -> bool:
+    limit = state.limit
+    return (
+        limit is not UNSET and limit.produce_max_w is not UNSET and limit.produce_max_w < place.produce_max_w
+    )
+
+
 def _producer(house: House, producer: Producer) -> ProducerUnit:
     unit = ProducerUnit(producer, house.state(producer.place))
     unit.high_w = 0.0
@@ -476,8 +511,7 @@ def _may_have_moved(house: House, unit: ProducerUnit) -> None:
 
 def _curtailed_w(house: House, unit: ProducerUnit) -> float:
     """What the limit in force keeps back, at AC. Where the source does not say, a step probes it."""
-    state = unit.state
-    limit = state.limit if state is not None else UNSET
+    limit = unit.state.limit if unit.state is not None else UNSET
     if limit is UNSET or limit.produce_max_w is UNSET or limit.produce_max_w >= unit.place.produce_max_w:
         return 0.0
     given = given_w(house, unit)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import inf
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
+from ores.control.rulings import Ruling
 from ores.model import Description, Element, EvCapability, ModeRange
 
 NOMINAL_V = 230.0
@@ -155,6 +156,8 @@ class Topology(Struct, frozen=True, kw_only=True):
         stores: What holds energy for the house; a vehicle's battery does not.
         capacities: In Wh, of everything that stores, vehicles too.
         by_module: Keys of all places by module id.
+        standing: A shortcut of `commands`: the rulings, by key, of elements that nobody asks anything of.
+            They follow from the places alone and are filled in as they are first needed.
     """
 
     meter: Place | None
@@ -175,6 +178,7 @@ class Topology(Struct, frozen=True, kw_only=True):
     inverters: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
     by_module: Mapping[str, tuple[str, ...]]
     places: Mapping[str, Place]
+    standing: dict[str, Ruling] = field(default_factory=dict)
 
 
 def compile_topology(
