@@ -1312,6 +1312,8 @@ export interface Capabilities {
   thermal?: ThermalCapability
   ev?: EvCapability
   job?: JobCapability
+  hazard?: HazardCapability
+  fault?: FaultCapability
 }
 
 /**
@@ -1537,6 +1539,29 @@ export interface EvCapability {
    * Can charge on one conductor or on all.
    */
   phase_switching?: boolean
+}
+
+/**
+ * Watches for dangers, and takes the element's power to 0 by itself until a person resets it at the device.
+ */
+export interface HazardCapability {
+  /**
+   * What it watches for. Known: smoke, gas, over_temperature, cell_overvoltage, cell_undervoltage.
+   *
+   * @minItems 1
+   * @maxItems 8
+   */
+  inputs: Word[]
+}
+
+/**
+ * Tells its faults.
+ */
+export interface FaultCapability {
+  /**
+   * True where some of them stay until a person resets them at the device.
+   */
+  latching?: boolean
 }
 
 /**
@@ -2591,6 +2616,7 @@ export interface ElementState {
   thermal?: Thermal
   ev?: Ev
   job?: Job
+  hazard?: Hazard
   fault?: Fault
   /**
    * Sent only when it is not `good`. Known: good, estimated, stale, bad.
@@ -2784,6 +2810,36 @@ export interface Job {
    * As the person chose; the module starts by itself in time for it.
    */
   latest_end_in_s?: DurationSOrNull
+}
+
+/**
+ * Dangers that are there now, or were and have not been reset.
+ */
+export interface Hazard {
+  /**
+   * Keyed by input; empty where none is active, latched or unknown.
+   */
+  hazards: {
+    [k: string]: HazardInput
+  }
+}
+
+/**
+ * One danger.
+ */
+export interface HazardInput {
+  /**
+   * It is there now; null where the input cannot be read.
+   */
+  active: boolean | null
+  /**
+   * It was there, and nobody has reset it at the device.
+   */
+  latched: boolean
+  /**
+   * Since it last began; null where that is not known, such as after a reboot.
+   */
+  for_s?: DurationSOrNull
 }
 
 /**

@@ -222,6 +222,27 @@ class EvCapability(Struct, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class HazardCapability(Struct, frozen=True, kw_only=True):
+    """Watches for dangers, and takes the element's power to 0 by itself until a person resets it at the device."""
+
+    inputs: Annotated[
+        list[common.Word],
+        Meta(description="What it watches for.", max_length=8, min_length=1),
+    ]
+
+
+class FaultCapability(Struct, frozen=True, kw_only=True):
+    """Tells its faults."""
+
+    latching: (
+        Annotated[
+            bool,
+            Meta(description="True where some of them stay until a person resets them at the device."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class JobCapability(Struct, frozen=True, kw_only=True):
     """Runs one job at a time, which a person has loaded and armed at the device; once started it runs through."""
 
@@ -263,6 +284,8 @@ class Capabilities(Struct, frozen=True, kw_only=True):
     thermal: ThermalCapability | UnsetType = UNSET
     ev: EvCapability | UnsetType = UNSET
     job: JobCapability | UnsetType = UNSET
+    hazard: HazardCapability | UnsetType = UNSET
+    fault: FaultCapability | UnsetType = UNSET
 
 
 class Element(Struct, frozen=True, kw_only=True):

@@ -169,6 +169,20 @@ class Job(Struct, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class HazardInput(Struct, frozen=True, kw_only=True):
+    """One danger."""
+
+    active: Annotated[bool, Meta(description="It is there now; null where the input cannot be read.")] | None
+    latched: Annotated[bool, Meta(description="It was there, and nobody has reset it at the device.")]
+    for_s: (
+        Annotated[
+            common.DurationSOrNull,
+            Meta(description="Since it last began; null where that is not known, such as after a reboot."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
 class Fault(Struct, frozen=True, kw_only=True):
     """Faults that are active now."""
 
@@ -200,6 +214,18 @@ class AcMeasure(Struct, frozen=True, kw_only=True):
     ) = UNSET
 
 
+class Hazard(Struct, frozen=True, kw_only=True):
+    """Dangers that are there now, or were and have not been reset."""
+
+    hazards: Annotated[
+        dict[common.Word, HazardInput],
+        Meta(
+            description="Keyed by input; empty where none is active, latched or unknown.",
+            max_length=8,
+        ),
+    ]
+
+
 class ElementState(Struct, frozen=True, kw_only=True):
     """The points of an element, keyed by capability."""
 
@@ -217,6 +243,7 @@ class ElementState(Struct, frozen=True, kw_only=True):
     thermal: Thermal | UnsetType = UNSET
     ev: Ev | UnsetType = UNSET
     job: Job | UnsetType = UNSET
+    hazard: Hazard | UnsetType = UNSET
     fault: Fault | UnsetType = UNSET
     quality: Annotated[common.Word, Meta(description="Sent only when it is not `good`.")] | UnsetType = UNSET
 
