@@ -23,7 +23,7 @@ from ores.module.device import Device
 from ores.module.module import Module
 from ores.module.policy import PolicyFunction
 from ores.module.run import Running, running
-from ores.sim.devices import ac_battery, charger, gateway, heat_pump, hybrid, meter, panel
+from ores.sim.devices import ac_battery, charger, dishwasher, gateway, heat_pump, hybrid, meter, panel
 from ores.sim.ledger import Agreed
 from ores.sim.physics.config import HouseConfig
 from ores.sim.physics.exogenous import Source
@@ -42,6 +42,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
         phase_s: When in a period it reports; few different ones, as each costs all processes a round of
             lock-step.
         policies: What it does on its own; the first until another is chosen.
+        in_home: Whether the home has it where nobody says which devices it has.
     """
 
     build: Callable[[Plant], Device]
@@ -49,6 +50,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     report_period_s: float
     phase_s: float
     policies: tuple[str, ...] = ("free",)
+    in_home: bool = True
 
 
 _STORES: Final = ("idle", "schedule")
@@ -70,6 +72,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "heat_pump": Kind(
         build=heat_pump.HeatPumpDevice, about=heat_pump.ABOUT, report_period_s=5.0, phase_s=0.05
     ),
+    "dishwasher": Kind(
+        build=dishwasher.DishwasherDevice,
+        about=dishwasher.ABOUT,
+        report_period_s=5.0,
+        phase_s=0.05,
+        in_home=False,
+    ),
 }
 """By the name that `ores module NAME` knows, in the order of their beats."""
 
@@ -82,7 +91,7 @@ class Home:
         source: Of load and weather.
         clock: Process time.
         agreed: What the home is judged by.
-        only: Names of the devices that exist; all when not given.
+        only: Names of the devices that exist; those that a home has when not given.
 
     Raises:
         ConfigError: There is no device of such a name.
@@ -103,7 +112,9 @@ class Home:
         self.clock = clock
         self.plant = Plant(House(config, source))
         self.devices: dict[str, Device] = {
-            name: kind.build(self.plant) for name, kind in KINDS.items() if only is None or name in only
+            name: kind.build(self.plant)
+            for name, kind in KINDS.items()
+            if (kind.in_home if only is None else name in only)
         }
         self.world = World(self.plant, clock, agreed)
 

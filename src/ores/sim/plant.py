@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ from ores.module.response import ramped_w
 from ores.sim.physics.house import House
 
 SECONDS_PER_HOUR = 3600.0
+
+
+class Moving(Protocol):
+    """Something that moves with the physics."""
+
+    def advance(self, now_s: float, step_s: float) -> bool:
+        """Move for one step; False once there is nothing left to do."""
+        ...
 
 
 class Actuator:
@@ -66,7 +75,7 @@ class Plant:
     Attributes:
         actions: What is asked of the hardware.
         power_w: Every row of the house's power matrix as of the last step; see `House.layout`.
-        moving: Actuators with something left to do, in the order in which they were told.
+        moving: What has something left to do, such as actuators, in the order in which they were told.
         on_tie_moved: Called after a step in which the tie has opened or closed.
     """
 
@@ -74,7 +83,7 @@ class Plant:
         self.house = house
         self.home = home
         self.actions = house.actions()
-        self.moving: dict[Actuator, None] = {}
+        self.moving: dict[Moving, None] = {}
         self.power_w: list[float] = [0.0] * house.layout.rows
         self.on_tie_moved: list[Callable[[], None]] = []
         self._net: dict[str, _Net] = {}
@@ -93,9 +102,9 @@ class Plant:
     def step(self) -> None:
         """Move hardware and physics by one step."""
         step_s = self.house.step_s
-        for actuator in tuple(self.moving):
-            if not actuator.advance(self.now_s, step_s):
-                del self.moving[actuator]
+        for one in tuple(self.moving):
+            if not one.advance(self.now_s, step_s):
+                del self.moving[one]
         closed = self.house.tie.closed[self.home]
         self.house.step(self.actions)
         self.power_w = power_w = self._column.tolist()

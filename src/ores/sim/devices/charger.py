@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import floor, inf
 
 from ores.model import (
     AcMeasureCapability,
     Element,
+    ElementFlexibility,
     ElementState,
     EnergyCapability,
     Ev,
     EvCapability,
+    FillPoint,
     LimitCapability,
+    PowerFlexibility,
     Rating,
+    StoreFlexibility,
+    StoreLevel,
+    StoreTarget,
+    VehicleFlexibility,
 )
 from ores.module.description import About, element
 from ores.module.device import Answer
@@ -26,6 +34,7 @@ ABOUT = About(
 )
 DELAY_S = 1.5
 IDLE_W = 10.0
+TAPER_STEPS = 3
 
 
 class Charger:
@@ -60,27 +69,86 @@ class Charger:
 
     def read(self, _element: str) -> ElementState:
         """Power per conductor, and the car: here or away, how full, what it still needs, when it leaves."""
-        plant, home, house = self._plant, self._plant.home, self._plant.house
+        home, house = self._plant.home, self._plant.house
         here = bool(house.car.present[home])
         measure = self._meter.measure()
         if not here:
             return ElementState(
                 ac_measure=measure, energy=self._meter.energy(), ev=Ev(connected=False, charging=False)
             )
-        soc_pct = house.stores.soc_pct(CAR, home)
-        wanted_wh = (float(house.car.target_soc_pct[home]) - soc_pct) / 100.0 * house.car.capacity
-        leaves_in_s = float(house.car.departure_s[home]) - plant.now_s
         return ElementState(
             ac_measure=measure,
             energy=self._meter.energy(),
             ev=Ev(
                 connected=True,
                 charging=self._meter.power_w > IDLE_W,
-                soc_pct=min(100.0, max(0.0, round(soc_pct, 1))),
-                energy_needed_wh=max(0.0, round(wanted_wh / self._car.battery.efficiency)),
-                departure_in_s=None if leaves_in_s == inf else max(0.0, round(leaves_in_s)),
+                soc_pct=min(100.0, max(0.0, round(house.stores.soc_pct(CAR, home), 1))),
+                energy_needed_wh=self._missing_wh(float(house.car.target_soc_pct[home])),
+                departure_in_s=self._leaves_in_s(),
             ),
         )
+
+    def flexibility(self, _element: str) -> ElementFlexibility:
+        """What the car tells: its pack, how that slows down when nearly full, and what its driver wants."""
+        house, home, car = self._plant.house, self._plant.home, self._car
+        power = PowerFlexibility(
+            by="limit",
+            consume_max_w=car.max_a * self._watt_per_a,
+            consume_min_w=car.min_a * self._watt_per_a,
+            step_w=self._watt_per_a,
+        )
+        if not house.car.present[home]:
+            return ElementFlexibility(power=power, vehicle=VehicleFlexibility(connected=False))
+        leaves_in_s, target_pct = self._leaves_in_s(), float(house.car.target_soc_pct[home])
+        wanted = [] if leaves_in_s is None else [self._target(leaves_in_s, target_pct)]
+        return ElementFlexibility(
+            power=power,
+            vehicle=VehicleFlexibility(
+                connected=True,
+                energy_needed_wh=self._missing_wh(target_pct),
+                energy_most_wh=self._missing_wh(100.0),
+                departure_in_s=leaves_in_s,
+            ),
+            store=StoreFlexibility(
+                holds="electricity",
+                capacity_wh=house.car.capacity,
+                energy_wh=max(0.0, round(float(house.stores.energy_wh[CAR, home]))),
+                commanded_at="socket",
+                levels=self._levels(),
+                targets=wanted,
+            ),
+        )
+
+    def _missing_wh(self, soc_pct: float) -> float:
+        """Energy at the socket until the pack holds this much."""
+        house = self._plant.house
+        missing_pct = soc_pct - house.stores.soc_pct(CAR, self._plant.home)
+        return max(0.0, round(missing_pct / 100.0 * house.car.capacity / self._car.battery.efficiency))
+
+    def _leaves_in_s(self) -> float | None:
+        leaves_in_s = float(self._plant.house.car.departure_s[self._plant.home]) - self._plant.now_s
+        return None if leaves_in_s == inf else max(0.0, round(leaves_in_s))
+
+    def _target(self, due_in_s: float, soc_pct: float) -> StoreTarget:
+        return StoreTarget(due_in_s=due_in_s, energy_wh=soc_pct / 100.0 * self._plant.house.car.capacity)
+
+    def _levels(self) -> list[StoreLevel]:
+        """Full power up to where the pack slows down; from there its straight line to 0 as a few steps."""
+        pack, whole_wh = self._car.battery, self._plant.house.car.capacity
+        most_w = min(self._car.max_a * self._watt_per_a, pack.charge_w)
+        edges = [0.0, *(1.0 - pack.taper * (1.0 - step / TAPER_STEPS) for step in range(TAPER_STEPS + 1))]
+        return [
+            StoreLevel(
+                energy_from_wh=low * whole_wh,
+                energy_to_wh=high * whole_wh,
+                points=[
+                    FillPoint(power_w=0.0, fill_w=0.0),
+                    FillPoint(power_w=power_w, fill_w=round(power_w * pack.efficiency)),
+                ],
+            )
+            for low, high in pairwise(edges)
+            if (power_w := round(min(most_w, pack.charge_w * (1.0 - (low + high) / 2.0) / pack.taper))) > 0
+        ]
 
     def apply(self, _element: str, command: Effective) -> Answer:
         """Offer the car what both limits allow, in whole amperes."""

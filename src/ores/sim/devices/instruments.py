@@ -85,10 +85,10 @@ class AcMeter:
     def energy(self) -> Energy:
         """Its counters."""
         return Energy(
-            energy_in_wh=_counter(self._net.in_wh), energy_out_wh=_counter(self._net.out_wh), counter_epoch=0
+            energy_in_wh=counter(self._net.in_wh), energy_out_wh=counter(self._net.out_wh), counter_epoch=0
         )
 
 
-def _counter(energy_wh: float) -> float:
+def counter(energy_wh: float) -> float:
     """A counter shows only whole steps that are complete, so that it never falls."""
     return round(floor(energy_wh / COUNTER_STEP_WH) * COUNTER_STEP_WH, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ores.sim.physics.config import HouseConfig
+from ores.sim.physics.config import Building, HouseConfig
 
 Floats = NDArray[np.float64]
 
@@ -59,6 +59,11 @@ def discretise(
     return result[:k, :k].copy(), result[:k, k:].copy()
 
 
+def capacity_j_k(building: Building) -> tuple[float, float]:
+    """Heat capacity of the air with the furniture, 15 kJ/(m²·K), and of the mass ("medium", Table 12)."""
+    return 15e3 * building.floor_m2, 165e3 * building.floor_m2
+
+
 def home_network(config: HouseConfig, step_s: float) -> tuple[Floats, Floats]:
     """The five nodes of the home.
 
@@ -73,8 +78,7 @@ def home_network(config: HouseConfig, step_s: float) -> tuple[Floats, Floats]:
     tank_j_k = max(config.heat_pump.tank_litres, 1.0) * WATER_J_LITRE_K
     capacity = np.array(
         [
-            15e3 * house.floor_m2,
-            165e3 * house.floor_m2,
+            *capacity_j_k(house),
             tank_j_k,
             config.ac_battery.heat_capacity_j_k,
             config.hybrid.battery.heat_capacity_j_k,
