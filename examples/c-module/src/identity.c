@@ -1,0 +1,44 @@
+#include "identity.h"
+
+#include <string.h>
+
+#include "store.h"
+
+bool identity_new_secret(identity *self)
+{
+    uint8_t secret[SECRET_SIZE];
+    if (!crypto_random(secret, SECRET_SIZE) || !store_put("secret", secret, SECRET_SIZE)) return false;
+    memcpy(self->secret, secret, SECRET_SIZE);
+    pairing_code(self->code, self->secret);
+    return true;
+}
+
+static const char *load_key(identity *self)
+{
+    uint8_t key[KEY_DER_MAX + 1];
+    store_result result = store_get("key", key, KEY_DER_MAX, &self->key_size);
+    /* A damaged key is never replaced: a new one would be another module (IDENT-003). */
+    if (result == STORE_DAMAGED) return "the key in the state folder is damaged: bring its backup, or remove it to make a new module";
+    if (result == STORE_FOUND) return memcpy(self->key, key, self->key_size), NULL;
+    self->key_size = crypto_make_key(self->key);
+    if (self->key_size == 0 || !store_put("key", self->key, self->key_size)) return "no key could be made and kept: see whether the state folder can be written";
+    return NULL;
+}
+
+const char *identity_load(identity *self)
+{
+    uint8_t secret[SECRET_SIZE + 1];
+    size_t size = 0;
+    const char *trouble = load_key(self);
+    if (trouble) return trouble;
+    if (!crypto_key_fingerprint(self->key, self->key_size, self->fingerprint)) return "the key in the state folder is no P-256 key";
+    pairing_id(self->id, self->fingerprint);
+    self->certificate_size = crypto_make_certificate(self->key, self->key_size, self->id, self->certificate);
+    if (self->certificate_size == 0) return "no certificate could be made";
+    if (store_get("secret", secret, SECRET_SIZE, &size) == STORE_FOUND && size == SECRET_SIZE) {
+        memcpy(self->secret, secret, SECRET_SIZE);
+        pairing_code(self->code, self->secret);
+        return NULL;
+    }
+    return identity_new_secret(self) ? NULL : "no secret could be made and kept: see whether the state folder can be written";
+}
