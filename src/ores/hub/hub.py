@@ -14,6 +14,7 @@ from ores.hub.cycle import Cycle
 from ores.hub.decisions import Decisions
 from ores.hub.fanout import Fanout
 from ores.hub.federation import Federation
+from ores.hub.flexibility import of_house, of_module
 from ores.hub.history import History
 from ores.hub.live import DecisionFrame, LiveFrame, NoticeFrame, Picture, frame
 from ores.hub.membership import Membership
@@ -24,7 +25,7 @@ from ores.hub.preferences import PreferencesStore
 from ores.hub.proposals import Proposals
 from ores.hub.times import rfc3339
 from ores.link.clock import Clock
-from ores.model import Decision, HubStatus, Live, ModuleInfo, Notice
+from ores.model import Decision, HouseFlexibility, HubStatus, Live, ModuleInfo, Notice
 
 ORES_VERSION = "1.0"
 
@@ -68,6 +69,17 @@ class Hub:
     def live(self) -> Live:
         """The house now."""
         return self.picture.live(self.cycle.cycles)
+
+    def flexibility(self) -> HouseFlexibility:
+        """What the house could do; of a module that is not online nothing is known."""
+        now_s = self.clock.now()
+        known = {}
+        for module_id, link in self.federation.links.items():
+            description, state, age_s = link.description, link.state, link.age_s(now_s)
+            if description is not None and state is not None and age_s is not None and link.is_fresh(now_s):
+                told = link.flexibility.told(state, now_s)
+                known[module_id] = of_module(description, state, age_s, told)
+        return of_house(known, self.clock)
 
     def modules(self) -> list[ModuleInfo]:
         """Those that are paired, then those that were found, each by id."""

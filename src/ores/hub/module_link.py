@@ -14,11 +14,12 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET
 
+from ores.hub.flexibility import FlexibilityKeeper
 from ores.hub.leases import LeaseCounts, LeaseKeeper
 from ores.hub.notices import Notices
 from ores.hub.persistent import PersistentKeeper
 from ores.hub.promises import Promises
-from ores.hub.reading import read_description
+from ores.hub.reading import InTurn, read_description
 from ores.link import codec
 from ores.link.clock import Clock
 from ores.link.endpoint import Session
@@ -151,6 +152,7 @@ class ModuleLink:
         self._gone_s = GONE_MIN_S
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
         self.persistent = PersistentKeeper(module_id, clock, notices, promises)
+        self.flexibility = FlexibilityKeeper(clock)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -235,8 +237,8 @@ class ModuleLink:
 
     async def _one_session(self) -> None:
         async with self._clock.timeout(CONNECT_S):
-            session = await self._connect()
-        keeper: asyncio.Task[None] | None = None
+            session: Session = InTurn(await self._connect())
+        keepers: list[asyncio.Task[None]] = []
         try:
             self._garbled_in_a_row, self._given_up, self._delay = 0, None, Delay()
             self.persistent.begin(watch_only=self.watch_only)
@@ -251,14 +253,17 @@ class ModuleLink:
                 self._send = send
             self.leases.forget_sent()
             self._notices.clear("module_unreachable", self.id)
-            keeper = asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}")
+            keepers = [
+                asyncio.create_task(self.persistent.keep(session), name=f"settings {self.id}"),
+                asyncio.create_task(self.flexibility.keep(session), name=f"flexibility {self.id}"),
+            ]
             await closed.wait()
             if self._given_up is not None:
                 raise self._given_up
         finally:
             self._closed = asyncio.Event()  # what this session still has to say no longer concerns us
             self._send = None
-            if keeper is not None:
+            for keeper in keepers:
                 keeper.cancel()
             self.persistent.end()
             await session.close()
@@ -339,6 +344,7 @@ class ModuleLink:
         now_s = self._clock.now()
         self.received_at_s = now_s - self._delay.late_s(now_s, state.boot_id, state.uptime_ms / 1000.0)
         self.leases.take_state(state)
+        self.flexibility.look(state)
         self._garbled_in_a_row = 0
         if self.garbled:
             self.garbled = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -9,7 +11,7 @@ from msgspec import UNSET
 
 from ores.link import codec
 from ores.link.clock import Clock
-from ores.link.endpoint import Session
+from ores.link.endpoint import Reply, Session
 from ores.link.errors import Forbidden, InvalidMessage, OresError, PeerError, Unavailable
 from ores.model import Description, Element, Problem
 
@@ -17,6 +19,33 @@ T = TypeVar("T")
 
 PAGES_MAX = 64
 BODY_MAX_BYTES = 65536
+
+
+class InTurn:
+    """A session whose requests go one after the other: with the stream these are two connections (HTTP-011).
+
+    Args:
+        session: With the module.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._turn = asyncio.Lock()
+
+    async def request(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """Ask when those before have been answered."""
+        async with self._turn:
+            return await self._session.request(method, path, body)
+
+    async def open_stream(
+        self, on_frame: Callable[[bytes], None], on_closed: Callable[[str], None]
+    ) -> Callable[[bytes], None]:
+        """Open the stream, beside the requests."""
+        return await self._session.open_stream(on_frame, on_closed)
+
+    async def close(self) -> None:
+        """End the session."""
+        await self._session.close()
 
 
 async def ask(

@@ -16,7 +16,7 @@ from ores.model import ElementState, Flow, State
 HOUSE = "flow"
 """The history's name for the whole house."""
 
-_WORDS = frozenset({"mode", "limited_by", "island_state", "quality", "codes"})
+_WORDS = frozenset({"mode", "phase", "limited_by", "island_state", "quality", "codes"})
 """Points that are not numbers."""
 
 Value = float | None

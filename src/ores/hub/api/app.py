@@ -32,6 +32,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("PUT", "/modules/{id}/watch", handlers.put_watch),
     ("GET", "/history", series.get_history),
     ("GET", "/history/series", series.get_history_series),
+    ("GET", "/flexibility", handlers.get_flexibility),
     ("GET", "/proposals", handlers.get_proposals),
     ("POST", "/proposals", handlers.post_proposal),
     ("DELETE", "/proposals/{source}/{id}", handlers.delete_proposal),
@@ -95,6 +96,10 @@ def _doors(hub: Hub, guard: Guard) -> Middleware:
 
 
 async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
+    sign(response)
+
+
+def sign(response: web.StreamResponse) -> None:
     """No version of anything for whoever looks for old ones, and no guessing what a body is."""
     response.headers["Server"] = "ores"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")

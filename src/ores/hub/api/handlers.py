@@ -80,6 +80,11 @@ async def put_watch(request: web.Request) -> web.Response:
     return answer(_module(hub, module_id))
 
 
+async def get_flexibility(request: web.Request) -> web.Response:
+    """`GET /flexibility`: what the house could do."""
+    return answer(hub_of(request).flexibility())
+
+
 async def get_proposals(request: web.Request) -> web.Response:
     """`GET /proposals`: those that hold."""
     hub = hub_of(request)
