@@ -31,6 +31,10 @@ class Asked(NamedTuple):
     closed: dict[str, Offer]
     mode: dict[str, Offer]
 
+    def on(self, *subjects: str) -> list[Bounds]:
+        """The bounds on each of these subjects that has any."""
+        return [self.bounds[subject] for subject in subjects if subject in self.bounds]
+
 
 NONE = Bounds()
 

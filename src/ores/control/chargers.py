@@ -10,7 +10,7 @@ from math import floor
 
 from msgspec import UNSET
 
-from ores.control.bounds import NONE, Asked, limit_of, sources_below
+from ores.control.bounds import Asked, limit_of, sources_below
 from ores.control.house import ChargerUnit, House
 from ores.control.memory import ChargerMemory
 
@@ -21,8 +21,8 @@ FALL_S = 5.0
 def wish_chargers(house: House, asked: Asked) -> None:
     """Give each charger what it may want: its wish, bounded, in whole steps, falling only when it must."""
     for unit in house.chargers:
-        for subject in (unit.key, unit.place.module_id):
-            bounds = asked.bounds.get(subject, NONE)
+        bounds_on = asked.on(unit.key, unit.place.module_id)
+        for bounds in bounds_on:
             unit.high_w = min(
                 unit.high_w, limit_of(bounds.consume), limit_of(bounds.current) * unit.watt_per_a
             )
@@ -33,8 +33,7 @@ def wish_chargers(house: House, asked: Asked) -> None:
             continue
         wanted_w = max(0.0, wish.power_w or 0.0)
         unit.say(wish.rule, wish.rank, wish.source, wish.reason)
-        for subject in (unit.key, unit.place.module_id):
-            bounds = asked.bounds.get(subject, NONE)
+        for bounds in bounds_on:
             for source in sources_below(bounds.consume, wanted_w):
                 unit.limit_by(source)
             for source in sources_below(bounds.current, wanted_w / unit.watt_per_a):

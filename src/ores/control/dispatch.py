@@ -16,8 +16,7 @@ RESERVE_BAND_PCT = 1.0
 def bound_batteries(house: House, asked: Asked) -> None:
     """Narrow each battery's range to what the offers leave: power, and the reserve."""
     for unit in house.batteries:
-        for subject in (unit.key, unit.place.module_id):
-            bounds = asked.bounds.get(subject, NONE)
+        for bounds in asked.on(unit.key, unit.place.module_id):
             unit.consume_max_w = min(unit.consume_max_w, limit_of(bounds.consume))
             unit.produce_max_w = min(unit.produce_max_w, limit_of(bounds.produce))
         _keep_reserve(house, unit, asked)
@@ -26,12 +25,9 @@ def bound_batteries(house: House, asked: Asked) -> None:
 
 
 def _keep_reserve(house: House, unit: BatteryUnit, asked: Asked) -> None:
-    reserves = [
-        bound
-        for subject in (unit.key, unit.place.module_id, CONNECTION, *_store_keys(unit))
-        for bound in asked.bounds.get(subject, NONE).soc
-    ]
-    if not reserves or _above(house, unit, max(bound.value for bound in reserves)):
+    subjects = (unit.key, unit.place.module_id, CONNECTION, *_store_keys(unit))
+    reserves_pct = [bound.value for bounds in asked.on(*subjects) for bound in bounds.soc]
+    if not reserves_pct or _above(house, unit, max(reserves_pct)):
         return
     # At the inverter, what the sun gives may still go out.
     sun_w = 0.0
@@ -105,14 +101,13 @@ def _follow(house: House, unit: BatteryUnit, wish: Offer, asked: Asked) -> None:
 
 
 def _name_limits(unit: BatteryUnit, wanted_w: float, asked: Asked) -> None:
-    for subject in (unit.key, unit.place.module_id):
-        bounds = asked.bounds.get(subject, NONE)
+    for bounds in asked.on(unit.key, unit.place.module_id):
         direction = bounds.consume if wanted_w > 0.0 else bounds.produce
         for source in sources_below(direction, abs(wanted_w)):
             unit.limit_by(source)
     if wanted_w < -DEADBAND_W and unit.low_w == 0.0:
-        for subject in (unit.key, unit.place.module_id, CONNECTION):
-            for bound in sorted(asked.bounds.get(subject, NONE).soc):
+        for bounds in asked.on(unit.key, unit.place.module_id, CONNECTION):
+            for bound in sorted(bounds.soc):
                 if unit.soc_pct is None or unit.soc_pct <= bound.value:
                     unit.limit_by(bound.source)
 
@@ -132,12 +127,13 @@ def _follow_grid(house: House, pool: list[BatteryUnit], target: Offer | None, as
         wanted_w = (target.power_w or 0.0) - rest_w + house.curtailed_w - fixed_w
     total_w = min(max(wanted_w, must_take_w), _import_room_w(house, asked, fixed_w))
     shares = share(total_w, pool)
+    cause = (0.0, "") if target is None else _cause(house, target)
     for unit, share_w in zip(pool, shares, strict=True):
         unit.command_w = _settle(house, unit, share_w)
         if target is None or total_w > wanted_w:
             unit.say("export_limit", GRID_OBLIGATION, exports[0].source, "takes what may not be exported")
         else:
-            unit.say(target.rule, target.rank, target.source, _words(house, unit, target))
+            unit.say(target.rule, target.rank, target.source, _words(unit, *cause))
         _name_limits(unit, total_w, asked)
 
 
@@ -153,20 +149,23 @@ def guard_w(export_max_w: float) -> float:
     return max(50.0, 0.02 * export_max_w) if export_max_w < 1e9 else 0.0
 
 
-def _words(house: House, unit: BatteryUnit, target: Offer) -> str:
+def _cause(house: House, target: Offer) -> tuple[float, str]:
+    """What batteries are to give in all (negative: to take), and why."""
     rest_w = (house.rest_w or 0.0) - (target.power_w or 0.0) - house.curtailed_w
-    power_w = unit.command_w or 0.0
-    soc = "" if unit.soc_pct is None else f" at {unit.soc_pct:.0f} %"
     if rest_w <= 0.0:
-        cause = f"the sun gives {kilo(-rest_w)} more than the house uses"
-    else:
-        cause = f"the house uses {kilo(rest_w)} more than the sun gives"
+        return rest_w, f"the sun gives {kilo(-rest_w)} more than the house uses"
+    return rest_w, f"the house uses {kilo(rest_w)} more than the sun gives"
+
+
+def _words(unit: BatteryUnit, rest_w: float, cause: str) -> str:
+    power_w = unit.command_w or 0.0
     if power_w > DEADBAND_W:
         return f"charging {kilo(power_w)}: {cause}"
     if power_w < -DEADBAND_W:
         return f"discharging {kilo(-power_w)}: {cause}"
     if abs(rest_w) <= 2 * DEADBAND_W:
         return "idle: the house uses what the sun gives"
+    soc = "" if unit.soc_pct is None else f" at {unit.soc_pct:.0f} %"
     return f"idle{soc}: {cause}, but it can {'take' if rest_w < 0.0 else 'give'} no more"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from itertools import pairwise
 from math import inf
 
 from msgspec import UNSET
@@ -21,6 +22,8 @@ EFFICIENCY = 0.96
 # A battery whose reading is this near its set-point follows it.
 FOLLOWS_W = 60.0
 FOLLOWS_PART = 0.05
+# Of commands on their way to one element, so many are remembered.
+SENT_MAX = 16
 
 
 class Unit:
@@ -197,7 +200,7 @@ class House:
         rest_w: What the house draws without its batteries (the sun counted as negative); None is unknown.
         curtailed_w: What the producers could give beyond what they give now (>= 0).
         held_back: The producers that a limit of ours holds back, or did a moment ago.
-        free: Keys of producers that no limit narrows and of which nothing is remembered; they are not among
+        free: Keys of producers that hold nothing back and of which nothing is remembered; they are not among
             `producers` unless something is asked of them (see `wake`).
         island: Whether a tie has separated the house from the grid.
     """
@@ -262,12 +265,7 @@ def read(snapshot: Snapshot, memory: Memory, now_s: float, *, watched: bool) -> 
     _read_meter(house)
     house.batteries = [_battery(house, b) for b in topology.batteries if house.steers(b.place)]
     house.chargers = [_charger(house, c) for c in topology.chargers if house.steers(c.place)]
-    house.free = {p.place.key for p in topology.producers if _is_free(house, p)}
-    house.producers = [
-        _producer(house, p)
-        for p in topology.producers
-        if p.place.key not in house.free and house.steers(p.place)
-    ]
+    house.producers = [unit for p in topology.producers if (unit := _unless_free(house, p)) is not None]
     house.heats = [HeatUnit(h, house.state(h.place)) for h in topology.heats if house.steers(h.place)]
     if house.grid_w is not None:
         house.rest_w = _rest_w(house, house.grid_w)
@@ -395,10 +393,12 @@ def _on_the_way(house: House, unit: Unit, window_s: float, ramp_w_per_s: float) 
         window_s += abs(sent[-1].power_w - sent[-2].power_w) / ramp_w_per_s
     # The meter may be one report behind.
     since_s = house.now_s - window_s - house.topology.meter_period_s
-    kept = [s for i, s in enumerate(sent) if i == len(sent) - 1 or sent[i + 1].at_s > since_s][-16:]
-    house.draft.sent[unit.key] = tuple(kept)
-    if len(kept) > 1:
-        powers = [s.power_w for s in kept]
+    if len(sent) > SENT_MAX or (len(sent) > 1 and sent[1].at_s <= since_s):
+        kept = (s for s, after in pairwise(sent) if after.at_s > since_s)
+        sent = (*kept, sent[-1])[-SENT_MAX:]
+    house.draft.sent[unit.key] = sent
+    if len(sent) > 1:
+        powers = [s.power_w for s in sent]
         unit.seen_low_w = min(unit.seen_low_w, *powers)
         unit.seen_high_w = max(unit.seen_high_w, *powers)
 
@@ -430,11 +430,10 @@ def _battery(house: House, battery: Battery) -> BatteryUnit:
 def soc_pct(house: House, battery: Battery) -> float | None:
     """State of charge of all stores behind a set-point, weighted by capacity; None where one is unknown."""
     total_wh = stored = 0.0
-    for store in battery.stores:
+    for store, capacity_wh in battery.capacities_wh:
         state = house.snapshot.element(battery.place.module_id, store)
         if state is None or state.storage is UNSET or state.storage.soc_pct is None:
             return None
-        capacity_wh = house.topology.capacities[f"{battery.place.module_id}/{store}"]
         total_wh += capacity_wh
         stored += capacity_wh * state.storage.soc_pct
     return stored / total_wh if total_wh > 0.0 else None
@@ -455,13 +454,24 @@ def _available_w(state: ElementState | None) -> float | None:
     return None if state is None or state.produce is UNSET else state.produce.available_w
 
 
-def _is_free(house: House, producer: Producer) -> bool:
-    """Whether its reading changes nothing: it holds nothing back, and nothing of it is on its way."""
+def _unless_free(house: House, producer: Producer) -> ProducerUnit | None:
+    """The reading of a producer that we steer. It is None, and known to be free, where it holds nothing back
+    and nothing is remembered of it: that is the case until its next state comes.
+    """
     place = producer.place
-    if place.key in house.memory.readings or not house.steers(place):
-        return False
-    state = house.state(place)
-    return state is None or not _is_limited(place, state)
+    if not house.steers(place):
+        return None
+    key, free = place.key, house.snapshot.modules[place.module_id].free
+    remembered = key in house.memory.readings or producer.held in house.memory.fixed
+    if not remembered and place.element_id in free:
+        house.free.add(key)
+        return None
+    unit = _producer(house, producer)
+    if remembered or unit in house.held_back[-1:]:
+        return unit
+    free.add(place.element_id)
+    house.free.add(key)
+    return None
 
 
 def wake(house: House, keys: Container[str]) -> None:
@@ -473,13 +483,6 @@ def wake(house: House, keys: Container[str]) -> None:
         for p in house.topology.producers
         if p.place.key not in house.free and house.steers(p.place)
     ]
-
-
-def _is_limited(place: Place, state: ElementState) -> bool:
-    limit = state.limit
-    return (
-        limit is not UNSET and limit.produce_max_w is not UNSET and limit.produce_max_w < place.produce_max_w
-    )
 
 
 def _producer(house: House, producer: Producer) -> ProducerUnit:
@@ -533,7 +536,7 @@ def _curtailed_w(house: House, unit: ProducerUnit) -> float:
 
 def _holds_back(house: House, unit: ProducerUnit, limit_w: float, possible_w: float) -> bool:
     """Whether the limit is below what would be given, or was a moment ago: it takes time to give more."""
-    key = f"{unit.key} held"
+    key = unit.producer.held
     since_s = house.now_s if limit_w < 0.995 * possible_w - 5.0 else house.memory.fixed.get(key)
     if since_s is None or house.now_s - since_s > LIFTED_S:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, field
 
 from ores.control.topology import Topology
 from ores.model import Description, ElementState, Preferences, State
@@ -19,6 +19,7 @@ class ModuleSnapshot(Struct, frozen=True, kw_only=True):
         fresh: The hub's verdict: whether the state is younger than three declared periods.
         age_s: Since the state arrived; None where there is none.
         controllable: False in watch mode and for observers: decisions are made, nothing is commanded.
+        free: A shortcut of `house.read`: producers of which this state says that they hold nothing back.
     """
 
     description: Description
@@ -26,6 +27,7 @@ class ModuleSnapshot(Struct, frozen=True, kw_only=True):
     fresh: bool
     age_s: float | None = None
     controllable: bool = True
+    free: set[str] = field(default_factory=set)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -62,6 +62,7 @@ class Battery(Struct, frozen=True, kw_only=True):
     Attributes:
         place: The element that takes the set-point: the battery itself, or the inverter before it.
         stores: Element ids of the stores behind the set-point.
+        capacities_wh: What each of these stores holds, with its element id.
         whole_inverter: True where the set-point is the AC power of an inverter that also carries the sun.
         producer: Key of the producer whose AC output this battery's power is part of, or "".
         inverter: Id of the inverter that carries it on DC, where the set-point is the battery's own; else "".
@@ -71,6 +72,7 @@ class Battery(Struct, frozen=True, kw_only=True):
 
     place: Place
     stores: tuple[str, ...]
+    capacities_wh: tuple[tuple[str, float], ...]
     capacity_wh: float
     soc_min_pct: float
     soc_max_pct: float
@@ -91,11 +93,13 @@ class Producer(Struct, frozen=True, kw_only=True):
     Attributes:
         sources: Element ids whose `produce` says what the source could give.
         stores: Whether a battery hangs behind the same output.
+        held: What the memory calls the time since when a limit of ours has held it back.
     """
 
     place: Place
     sources: tuple[str, ...]
     stores: bool
+    held: str
 
 
 class Charger(Struct, frozen=True, kw_only=True):
@@ -428,7 +432,8 @@ class _Module:
         self, element: Element, stores: tuple[str, ...], suns: tuple[str, ...], inverter: Element | None
     ) -> Battery | None:
         setpoint = element.capabilities.setpoint
-        storages = [s for i in stores if (s := self.ids[i].capabilities.storage) is not UNSET]
+        found = [(i, s) for i in stores if (s := self.ids[i].capabilities.storage) is not UNSET]
+        storages = [storage for _, storage in found]
         if setpoint is UNSET or not storages:
             return None
         place = self.places[element.id]
@@ -440,6 +445,7 @@ class _Module:
         return Battery(
             place=place,
             stores=stores,
+            capacities_wh=tuple((store, storage.capacity_wh) for store, storage in found),
             capacity_wh=sum(storage.capacity_wh for storage in storages),
             soc_min_pct=max(_or(storage.soc_min_pct, 0.0) for storage in storages),
             soc_max_pct=min(_or(storage.soc_max_pct, 100.0) for storage in storages),
@@ -478,7 +484,7 @@ class _Module:
         )
         if place.produce_max_w == inf and sources and not stores:
             place = _with_produce_max(place, peak_w)
-        return Producer(place=place, sources=sources, stores=bool(stores))
+        return Producer(place=place, sources=sources, stores=bool(stores), held=f"{place.key} held")
 
 
 def _limits_output(element: Element) -> bool:
