@@ -173,7 +173,7 @@ def _consume_max_w(
 
 
 def _charge_min_w(ev: EvCapability, watt_per_a: float, conductors: int) -> float:
-    least_w = ev.current_min_a * watt_per_a
+    least_w = min(ev.current_min_a * watt_per_a, _POWER_MAX_W)
     return least_w / conductors if ev.phase_switching is True else least_w
 
 
