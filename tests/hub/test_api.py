@@ -83,6 +83,28 @@ def test_the_page_shows_the_house() -> None:
     with_hub(test)
 
 
+def test_what_is_no_http_is_answered_by_a_problem_too() -> None:
+    async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
+        async with http.get(f"{API}/history?series={'x' * 20_000}") as response:
+            await problem(response, 400, "bad_request")
+            assert response.headers["Server"] == "ores"
+        names = ",".join(f"{BATTERY}/battery." + "x" * 64 + "." + "y" * 56 for _ in range(64))
+        await get(http, f"{API}/history?series={names.replace('/', '%2F')}")  # all that the document allows
+
+    with_hub(test)
+
+
+def test_a_method_that_a_resource_does_not_know_is_answered_with_those_it_knows() -> None:
+    async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
+        async with http.request("TRACE", f"{API}/preferences") as response:
+            await problem(response, 405, "method_not_allowed")
+            assert response.headers["Allow"] == "GET,PUT"
+        async with http.get(f"{API}/preferenses") as response:
+            await problem(response, 404, "not_found")
+
+    with_hub(test)
+
+
 def test_history_is_served_in_a_chart_s_steps() -> None:
     async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
         names = (await get(http, f"{API}/history/series"))["series"]

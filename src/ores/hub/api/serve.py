@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import ssl
 from pathlib import Path
 
 from aiohttp import web
 
-from ores.hub.api.app import make_app
+from ores.hub.api.app import make_app, sign
+from ores.hub.api.problems import ApiError, problem_response
 from ores.hub.config import HubConfig
 from ores.hub.hub import Hub
 from ores.link.errors import ConfigError
@@ -17,7 +19,11 @@ LOOPBACK = "127.0.0.1"
 _SHUTDOWN_WALL_S = 1.0
 _DRAIN_WALL_S = 2.0
 """How long a refused body is read and thrown away, so that its sender gets to read the answer."""
+_LINE_MAX_BYTES = 16_384
+"""64 names of series, 160 characters each, spelt with `%2F`."""
 _HEADER_MAX_BYTES = 8190
+
+_log = logging.getLogger(__name__)
 
 
 class Doors:
@@ -32,13 +38,13 @@ class Doors:
         self._config: HubConfig = hub.config
         self._owner = hub.owner
         self._identity = identity
-        self._runner = web.AppRunner(
+        self._runner = _Runner(
             make_app(hub),
             handle_signals=False,
             access_log=None,
             shutdown_timeout=_SHUTDOWN_WALL_S,
             lingering_time=_DRAIN_WALL_S,
-            max_line_size=_HEADER_MAX_BYTES,
+            max_line_size=_LINE_MAX_BYTES,
             max_field_size=_HEADER_MAX_BYTES,
         )
         self._network: web.TCPSite | None = None
@@ -82,6 +88,44 @@ class Doors:
     async def close(self) -> None:
         """Close all doors; open pages are told."""
         await self._runner.cleanup()
+
+
+class _Connection(web.RequestHandler):
+    """A connection that answers what is no HTTP with a problem, too."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Called by the HTTP library, before and beside the application."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        if status >= 500:
+            _log.error("a request failed", exc_info=exc)
+            error = ApiError("internal", "the hub failed to answer; its log says why")
+        else:
+            error = ApiError("bad_request", (message or "not HTTP").strip().partition("\n")[0])
+        response = problem_response(error)
+        sign(response)
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+class _Runner(web.AppRunner):
+    """aiohttp's, with connections of ours; it has no setting for that."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        settings = made._kwargs  # noqa: SLF001  as above
+        return _Server(made.request_handler, request_factory=made.request_factory, **settings)
 
 
 async def _start(site: web.TCPSite, setting: str, port: int) -> None:
