@@ -11,8 +11,9 @@ from math import floor
 from msgspec import UNSET
 
 from ores.control.bounds import Asked, limit_of, sources_below
-from ores.control.house import ChargerUnit, House
+from ores.control.house import House
 from ores.control.memory import ChargerMemory
+from ores.control.units import ChargerUnit
 
 STOP_S = 60.0
 FALL_S = 5.0

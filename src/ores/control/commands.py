@@ -9,12 +9,13 @@ from msgspec import UNSET
 from ores.control.bounds import Asked, limit_of
 from ores.control.chargers import current_a
 from ores.control.curtail import say_free
-from ores.control.house import BatteryUnit, ChargerUnit, HeatUnit, House, ProducerUnit, Unit
+from ores.control.house import House
 from ores.control.memory import Sent
 from ores.control.offers import EQUIPMENT, POLICY, RANKS, Bound
 from ores.control.rulings import Ruling
 from ores.control.shed import CircuitUnit
 from ores.control.topology import Place, Producer
+from ores.control.units import BatteryUnit, ChargerUnit, HeatUnit, ProducerUnit, Unit
 from ores.model import ElementCommand, Limits, ModeCommand, SetpointCommand, SwitchCommand
 
 MAX_W = 1e6

@@ -13,9 +13,10 @@ from msgspec import UNSET
 from ores.control.bounds import NONE, Asked, limit_of, strictest
 from ores.control.deal import Need, need_of, shares
 from ores.control.dispatch import guard_w, on_steps
-from ores.control.house import BatteryUnit, House, ProducerUnit, Unit, settled, wake
+from ores.control.house import House, settled, wake
 from ores.control.memory import Sent
 from ores.control.offers import CONNECTION, POLICY, Bound
+from ores.control.units import BatteryUnit, ProducerUnit, Unit
 from ores.control.words import kilo
 
 # Batteries keep the whole guard, the sun this part of it: so it is free as long as batteries can take it.

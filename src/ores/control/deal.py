@@ -6,7 +6,8 @@ A share by rating would hold back others for the sake of what it cannot give.
 
 from __future__ import annotations
 
-from ores.control.house import EFFICIENCY, House, ProducerUnit, given_w
+from ores.control.house import EFFICIENCY, House, given_w
+from ores.control.units import ProducerUnit
 
 # What is unlimited still has a size in a share.
 MOST_W = 1e6

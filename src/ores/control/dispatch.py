@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ores.control.bounds import NONE, Asked, limit_of, sources_below
-from ores.control.house import BatteryUnit, House, available_w
+from ores.control.house import House, available_w
 from ores.control.offers import CONNECTION, GRID_OBLIGATION, ISLAND_BALANCE, PROTECTION, Offer
+from ores.control.units import BatteryUnit
 from ores.control.words import kilo
 
 # Below this a change is not worth a lease.

@@ -9,9 +9,17 @@ from math import inf
 from msgspec import UNSET
 
 from ores.control.memory import ChargerMemory, HeatMemory, Memory, Sent, Shed, Told
-from ores.control.offers import POLICY
 from ores.control.snapshot import Snapshot, at_ac, power_w
-from ores.control.topology import Battery, Charger, Heat, Place, Producer, Topology
+from ores.control.topology import Battery, Charger, Place, Producer, Topology
+from ores.control.units import (
+    BatterySeen,
+    BatteryUnit,
+    ChargerSeen,
+    ChargerUnit,
+    HeatUnit,
+    ProducerUnit,
+    Unit,
+)
 from ores.model import ElementState, Preferences
 
 # After this at the latest a producer has done what it is told, and a lifted limit holds nothing back.
@@ -24,125 +32,6 @@ FOLLOWS_W = 60.0
 FOLLOWS_PART = 0.05
 # Of commands on their way to one element, so many are remembered.
 SENT_MAX = 16
-
-
-class Unit:
-    """A steered thing during one cycle. Power into it is positive.
-
-    Attributes:
-        power_w: Measured, None is unknown.
-        seen_low_w: Least power that the meter may have seen of it, given the commands on their way.
-        seen_high_w: Most power likewise.
-        low_w: Most negative command that is allowed (<= 0).
-        high_w: Largest command that is allowed (>= 0).
-        command_w: What it is told; None leaves it to its policy.
-        consume_max_w: The limit on consuming that it is told; likewise the other.
-    """
-
-    __slots__ = (
-        "command_w",
-        "consume_max_w",
-        "high_w",
-        "key",
-        "last",
-        "limited",
-        "low_w",
-        "place",
-        "power_w",
-        "produce_max_w",
-        "rank",
-        "reason",
-        "rule",
-        "seen_high_w",
-        "seen_low_w",
-        "soc_pct",
-        "source",
-        "state",
-    )
-
-    def __init__(self, place: Place, state: ElementState | None) -> None:
-        self.place = place
-        self.key = place.key
-        self.state = state
-        self.power_w = power_w(state)
-        self.seen_low_w = self.seen_high_w = self.power_w or 0.0
-        self.low_w = -place.produce_max_w
-        self.high_w = place.consume_max_w
-        self.consume_max_w = place.consume_max_w
-        self.produce_max_w = place.produce_max_w
-        self.command_w: float | None = None
-        self.soc_pct: float | None = None
-        self.rank = POLICY
-        self.rule = ""
-        self.source = ""
-        self.reason = ""
-        self.limited: list[str] = []
-        self.last: Sent | None = None
-
-    def limit_by(self, source: str) -> None:
-        """Remember who narrowed the wish; each source once."""
-        if source not in self.limited:
-            self.limited.append(source)
-
-    def say(self, rule: str, rank: int, source: str, reason: str) -> None:
-        """Say why it is told what it is told."""
-        self.rule, self.rank, self.source, self.reason = rule, rank, source, reason
-
-
-class BatteryUnit(Unit):
-    """A battery during one cycle."""
-
-    __slots__ = ("battery",)
-
-    def __init__(self, battery: Battery, state: ElementState | None) -> None:
-        super().__init__(battery.place, state)
-        self.battery = battery
-
-
-class ChargerUnit(Unit):
-    """A charger during one cycle; `watt_per_a` counts the conductors that the vehicle really uses."""
-
-    __slots__ = ("charger", "connected", "watt_per_a")
-
-    def __init__(self, charger: Charger, state: ElementState | None) -> None:
-        super().__init__(charger.place, state)
-        self.charger = charger
-        ev = state.ev if state is not None else UNSET
-        self.connected: bool | None = ev.connected if ev is not UNSET else None
-        self.watt_per_a = _watt_per_a(charger, state)
-        self.low_w = 0.0
-        self.high_w = min(self.high_w, charger.current_max_a * charger.place.watt_per_a)
-
-
-class ProducerUnit(Unit):
-    """A producer during one cycle. Its readings and the meter's are not of one instant: while it moves at our
-    word, the meter may have seen any of what lies between.
-
-    Attributes:
-        available_w: What the source could give (>= 0), None is unknown.
-        allowed_w: The limit on producing that it is told (>= 0).
-        curtailed_w: What the limit in force holds back (>= 0).
-    """
-
-    __slots__ = ("allowed_w", "available_w", "curtailed_w", "producer")
-
-    def __init__(self, producer: Producer, state: ElementState | None) -> None:
-        super().__init__(producer.place, state)
-        self.producer = producer
-        self.available_w: float | None = None
-        self.curtailed_w = 0.0
-        self.allowed_w = producer.place.produce_max_w
-
-
-class HeatUnit(Unit):
-    """A heat pump during one cycle; `mode` is what it is told, None leaves it alone."""
-
-    __slots__ = ("heat", "mode")
-
-    def __init__(self, heat: Heat, state: ElementState | None) -> None:
-        super().__init__(heat.place, state)
-        self.heat = heat
-        self.mode: str | None = None
 
 
 class Draft:
@@ -404,34 +293,46 @@ def _on_the_way(house: House, unit: Unit, window_s: float, ramp_w_per_s: float) 
 
 
 def _battery(house: House, battery: Battery) -> BatteryUnit:
-    unit = BatteryUnit(battery, house.state(battery.place))
-    if battery.inverter and unit.power_w is not None:
-        # Its set-point counts at AC, its reading at DC; without the inverter's word they are the same.
-        parts = at_ac(house.snapshot, battery.place.module_id, battery.inverter)
-        if parts is not None:
-            unit.power_w = unit.seen_low_w = unit.seen_high_w = parts[1][battery.place.element_id]
+    place = battery.place
+    module = house.snapshot.modules[place.module_id]
+    seen = module.seen.get(place.element_id)
+    if not isinstance(seen, BatterySeen) or seen.battery is not battery:
+        seen = module.seen[place.element_id] = _see_battery(house.snapshot, battery)
+    unit = BatteryUnit(seen)
     _on_the_way(house, unit, battery.window_s, battery.ramp_w_per_s)
-    state = unit.state
-    if state is not None and state.setpoint is not UNSET:
-        # Unknown is not unlimited, but the module keeps its own range: the rating stays.
-        if state.setpoint.consume_max_w is not None:
-            unit.high_w = min(unit.high_w, state.setpoint.consume_max_w)
-        if state.setpoint.produce_max_w is not None:
-            unit.low_w = max(unit.low_w, -state.setpoint.produce_max_w)
-    unit.soc_pct = soc_pct(house, battery)
-    if unit.soc_pct is not None and not battery.whole_inverter:
-        if unit.soc_pct >= battery.soc_max_pct:
-            unit.high_w = 0.0
-        if unit.soc_pct <= battery.soc_min_pct:
-            unit.low_w = 0.0
     return unit
 
 
-def soc_pct(house: House, battery: Battery) -> float | None:
+def _see_battery(snapshot: Snapshot, battery: Battery) -> BatterySeen:
+    place = battery.place
+    state = snapshot.element(place.module_id, place.element_id)
+    now_w = power_w(state)
+    if battery.inverter and now_w is not None:
+        # Its set-point counts at AC, its reading at DC; without the inverter's word they are the same.
+        parts = at_ac(snapshot, place.module_id, battery.inverter)
+        if parts is not None:
+            now_w = parts[1][place.element_id]
+    low_w, high_w = -place.produce_max_w, place.consume_max_w
+    if state is not None and state.setpoint is not UNSET:
+        # Unknown is not unlimited, but the module keeps its own range: the rating stays.
+        if state.setpoint.consume_max_w is not None:
+            high_w = min(high_w, state.setpoint.consume_max_w)
+        if state.setpoint.produce_max_w is not None:
+            low_w = max(low_w, -state.setpoint.produce_max_w)
+    charge_pct = soc_pct(snapshot, battery)
+    if charge_pct is not None and not battery.whole_inverter:
+        if charge_pct >= battery.soc_max_pct:
+            high_w = 0.0
+        if charge_pct <= battery.soc_min_pct:
+            low_w = 0.0
+    return BatterySeen(battery, state, now_w, charge_pct, low_w, high_w)
+
+
+def soc_pct(snapshot: Snapshot, battery: Battery) -> float | None:
     """State of charge of all stores behind a set-point, weighted by capacity; None where one is unknown."""
     total_wh = stored = 0.0
     for store, capacity_wh in battery.capacities_wh:
-        state = house.snapshot.element(battery.place.module_id, store)
+        state = snapshot.element(battery.place.module_id, store)
         if state is None or state.storage is UNSET or state.storage.soc_pct is None:
             return None
         total_wh += capacity_wh
@@ -461,15 +362,15 @@ def _unless_free(house: House, producer: Producer) -> ProducerUnit | None:
     place = producer.place
     if not house.steers(place):
         return None
-    key, free = place.key, house.snapshot.modules[place.module_id].free
+    key, seen = place.key, house.snapshot.modules[place.module_id].seen
     remembered = key in house.memory.readings or producer.held in house.memory.fixed
-    if not remembered and place.element_id in free:
+    if not remembered and seen.get(producer.held) is producer:
         house.free.add(key)
         return None
     unit = _producer(house, producer)
     if remembered or unit in house.held_back[-1:]:
         return unit
-    free.add(place.element_id)
+    seen[producer.held] = producer
     house.free.add(key)
     return None
 
@@ -558,7 +459,16 @@ def given_w(house: House, unit: ProducerUnit) -> float | None:
 
 
 def _charger(house: House, charger: Charger) -> ChargerUnit:
-    unit = ChargerUnit(charger, house.state(charger.place))
+    place = charger.place
+    module = house.snapshot.modules[place.module_id]
+    seen = module.seen.get(place.element_id)
+    if not isinstance(seen, ChargerSeen) or seen.charger is not charger:
+        state = house.state(place)
+        ev = state.ev if state is not None else UNSET
+        connected = ev.connected if ev is not UNSET else None
+        seen = ChargerSeen(charger, state, power_w(state), connected, _watt_per_a(charger, state))
+        module.seen[place.element_id] = seen
+    unit = ChargerUnit(seen)
     _on_the_way(house, unit, charger.window_s, inf)
     return unit
 

@@ -14,9 +14,10 @@ from msgspec import UNSET
 from ores.control.bounds import Asked, strictest
 from ores.control.chargers import to_steps
 from ores.control.dispatch import share
-from ores.control.house import BatteryUnit, ChargerUnit, House, Unit, settled
+from ores.control.house import House, settled
 from ores.control.offers import CONNECTION, RANKS, Bound
 from ores.control.topology import NOMINAL_V, Circuit, Place
+from ores.control.units import BatteryUnit, ChargerUnit, Unit
 
 
 class Limit:

@@ -6,9 +6,10 @@ What was remembered only ever permits more: without it, charging does not rise y
 from __future__ import annotations
 
 from ores.control.chargers import current_a, held_w, to_steps
-from ores.control.house import ChargerUnit, House
+from ores.control.house import House
 from ores.control.limits import Limit
 from ores.control.memory import ChargerMemory
+from ores.control.units import ChargerUnit
 from ores.control.words import kilo
 
 START_S = 30.0

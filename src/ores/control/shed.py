@@ -5,12 +5,13 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from ores.control.bounds import Asked
-from ores.control.house import HeatUnit, House, Unit
+from ores.control.house import House
 from ores.control.limits import Limit
 from ores.control.memory import Shed
 from ores.control.offers import CONNECTION, EQUIPMENT
 from ores.control.snapshot import power_w
 from ores.control.topology import Circuit
+from ores.control.units import HeatUnit, Unit
 
 # An inrush is no overload; and where others can help, they get the time to.
 ALONE_PATIENCE_S = 1.5

@@ -19,7 +19,8 @@ class ModuleSnapshot(Struct, frozen=True, kw_only=True):
         fresh: The hub's verdict: whether the state is younger than three declared periods.
         age_s: Since the state arrived; None where there is none.
         controllable: False in watch mode and for observers: decisions are made, nothing is commanded.
-        free: A shortcut of `house.read`: producers of which this state says that they hold nothing back.
+        seen: A shortcut of `house.read`: what follows from this state alone. Between two states of a module
+            the cycle is run at each word of the meter.
     """
 
     description: Description
@@ -27,7 +28,7 @@ class ModuleSnapshot(Struct, frozen=True, kw_only=True):
     fresh: bool
     age_s: float | None = None
     controllable: bool = True
-    free: set[str] = field(default_factory=set)
+    seen: dict[str, object] = field(default_factory=dict)
 
 
 class Snapshot(Struct, frozen=True, kw_only=True):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from ores.control.house import House, Unit, settled
+from ores.control.house import House, settled
 from ores.control.offers import OWNER_WISH, POLICY, Offer
+from ores.control.units import Unit
 from ores.control.words import kilo
 
 

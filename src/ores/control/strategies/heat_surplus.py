@@ -5,9 +5,10 @@ Comfort stays the heat pump's own business: a mode asks, it does not force.
 
 from __future__ import annotations
 
-from ores.control.house import HeatUnit, House
+from ores.control.house import House
 from ores.control.memory import HeatMemory
 from ores.control.offers import POLICY, Offer
+from ores.control.units import HeatUnit
 from ores.control.words import kilo
 
 START_S = 120.0
