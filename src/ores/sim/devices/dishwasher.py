@@ -71,7 +71,7 @@ class DishwasherDevice:
                 job=JobCapability(response_s=RESPONSE_S),
             ),
         )
-        self._arm()
+        self._arm(plant.now_s)
         plant.moving[self] = None
 
     def tell(self, changed: Callable[[], None], /) -> None:
@@ -134,11 +134,10 @@ class DishwasherDevice:
         if self.machine.phase == "done" and 0.0 <= clock_s - EMPTIED_H * 3600.0 < step_s:
             self.machine.take_out()
         if self.machine.phase == "idle" and 0.0 <= clock_s - LOADED_H * 3600.0 < step_s:
-            self._arm()
+            self._arm(now_s)
 
-    def _arm(self) -> None:
+    def _arm(self, now_s: float) -> None:
         """Load it, to be done by the next morning at which there is time for it."""
-        now_s = self._plant.now_s
         until_s = (WANTED_H * 3600.0 - self._local_start_s - now_s) % _DAY_S
         enough = until_s > self.machine.duration_s + 600.0
         self.machine.load_and_arm(now_s, latest_in_s=until_s if enough else until_s + _DAY_S)
