@@ -12,7 +12,7 @@ import yaml
 from tools import demands, policy, schemas
 
 from ores.link.clock import VirtualClock
-from ores.sim.home import Home
+from ores.sim.home import KINDS, Home
 from ores.sim.physics.config import HouseConfig
 from ores.sim.sources.household import Household
 
@@ -36,7 +36,8 @@ def listed(node: Any) -> Iterator[str]:
 def reference_elements() -> list[tuple[str, set[str]]]:
     """Kind and capabilities of every element of every simulated device."""
     config = HouseConfig()
-    home = Home(config, Household(config, 1), VirtualClock(datetime(2025, 6, 1, tzinfo=UTC)))
+    clock = VirtualClock(datetime(2025, 6, 1, tzinfo=UTC))
+    home = Home(config, Household(config, 1), clock, only=list(KINDS))
     return [
         (element.kind, set(msgspec.to_builtins(element.capabilities)))
         for device in home.devices.values()
@@ -45,8 +46,7 @@ def reference_elements() -> list[tuple[str, set[str]]]:
 
 
 ELEMENTS = reference_elements()
-# A fault is reported by any element and declared by none (QTY-006).
-DECLARED = {"fault"}.union(*(able for _, able in ELEMENTS))
+DECLARED = set().union(*(able for _, able in ELEMENTS))
 
 
 def has_a_reference(profile: dict[str, Any]) -> bool:
@@ -121,6 +121,8 @@ def test_a_profile_is_demanded_only_if_a_reference_device_has_its_core(profile: 
 
 @pytest.mark.parametrize("row", CAPABILITIES, ids=[row["name"] for row in CAPABILITIES])
 def test_a_capability_is_demanded_only_if_a_reference_device_declares_it(row: dict[str, Any]) -> None:
+    if row.get("candidate") in TABLE["candidate"]:
+        return  # it waits for its chapter, and not for a device
     assert (row["name"] in DECLARED) == (not row.get("candidate")), (
         "no simulated device declares it: mark it `candidate: true`; or one does: take the mark away"
     )
