@@ -66,6 +66,7 @@ class Bench:
         controller: The kit as the module's hub, once paired.
         stranger: The kit without a certificate.
         unknown: The kit with a certificate that the module has never seen.
+        someone: A key of another hub that would like to pair.
         description: All pages as one; empty before `read_description`.
         fingerprint: Of the module's key, as first met.
         profile: What the person wants judged, beside the profiles that the module claims.
@@ -98,6 +99,7 @@ class Bench:
         self.controller: Peer = self.peer("controller", self.identity)
         self.stranger: Peer = self.peer("stranger")
         self.unknown: Peer = self.peer("unknown key", new_identity())
+        self.someone: Identity = new_identity()
 
     # Time and parties
 
@@ -126,8 +128,12 @@ class Bench:
 
     def identity_file(self, identity: Identity) -> Path:
         """Key and certificate as the file that `ssl` wants."""
-        path = Path(self._folder.name) / f"{identity.fingerprint[:16]}.pem"
+        path = Path(self._folder.name) / f"{identity.certificate.serial_number:x}.pem"
         return path if path.exists() else identity.write(path)
+
+    def use(self, peer: Peer, identity: Identity) -> None:
+        """Go on as another party that has paired: from now on it is the controller."""
+        self.controller, self.identity, self.paired = peer, identity, True
 
     async def raw(self, identity: Identity | None = None, **how: Any) -> RawConnection:
         """A TLS connection by hand, as a stranger or as somebody."""
@@ -249,8 +255,12 @@ class Bench:
             role=role,
         )
 
-    async def pair(self) -> None:
+    async def pair(self) -> bool:
         """Become the module's controller.
+
+        Returns:
+            Whether the module's proof fitted. The kit goes on where it does not, to judge the rest: its key
+            is worth nothing elsewhere, and a proof gives the code away to nobody.
 
         Raises:
             Failed: The module does not let the kit in; the message says why.
@@ -259,16 +269,21 @@ class Bench:
         if answer.status != 200:
             fail(f"pairing was refused with {answer.status} {answer.code}{_what_to_do(answer.code)}")
         module_nonce = pairing.hex_bytes(answer.json.get("module_nonce"), "module_nonce", 32)
-        need(
-            answer.json.get("module_proof") == self.proof("module", hub_nonce, module_nonce),
-            "the module's proof does not fit: the code is that of another module, or somebody sits between",
-        )
+        fits = answer.json.get("module_proof") == self.proof("module", hub_nonce, module_nonce)
         mine = {"hub_nonce": hub_nonce, "hub_proof": self.proof("hub", hub_nonce, module_nonce)}
         confirmed = await self.stranger.request("POST", "/pairing/confirm", mine)
         if confirmed.status != 200:
-            fail(f"the confirmation of pairing was refused with {confirmed.status} {confirmed.code}")
+            fail(
+                f"the confirmation of pairing was refused with {confirmed.status} {confirmed.code}"
+                + (
+                    ""
+                    if fits
+                    else ", and the module's own proof does not fit the code: is it another module's?"
+                )
+            )
         self.paired = True
         await self.stranger.close()
+        return bool(fits)
 
     async def release(self) -> Answer:
         """Give up the kit's own pin."""

@@ -10,11 +10,13 @@ from typing import Final
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section
-from ores.conformance.checks import leases, messages, pairing, strangers
+from ores.conformance.checks import leases, lockout, messages, pairing, release, strangers
 
 SECTIONS: Final[tuple[Section[Bench], ...]] = (
     strangers.section,
     pairing.section,
     leases.section,
     messages.section,
+    release.section,
+    lockout.section,
 )

@@ -58,6 +58,10 @@ class Identity:
         """The id of the key."""
         return id_of(self.fingerprint)
 
+    def renewed(self) -> Identity:
+        """Another certificate of the same key."""
+        return new_identity(key=self.key)
+
     def write(self, path: Path) -> Path:
         """Key and certificate as one PEM file that only this user reads, as `ssl` wants them."""
         pem = self.key.private_bytes(
@@ -76,6 +80,7 @@ def new_identity(
     not_after: datetime = NOT_AFTER,
     signer: ec.EllipticCurvePrivateKey | None = None,
     padding_bytes: int = 0,
+    key: ec.EllipticCurvePrivateKey | None = None,
 ) -> Identity:
     """A new key with its certificate, right in all points or wrong in those that are named.
 
@@ -86,8 +91,9 @@ def new_identity(
         not_after: End of validity.
         signer: Another key that signs.
         padding_bytes: Length of a comment that makes the certificate larger.
+        key: A key that is there already.
     """
-    key = ec.generate_private_key(curve or ec.SECP256R1())
+    key = key or ec.generate_private_key(curve or ec.SECP256R1())
     spki = key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
