@@ -49,6 +49,16 @@ static int usage(const char *what)
     return 2;
 }
 
+/* It goes into messages, which are I-JSON (MSG-001). */
+static bool is_name(const char *name)
+{
+    char memory[6 * 64 + 3];
+    text quoted = text_in(memory, sizeof memory);
+    json root;
+    text_quoted(&quoted, name);
+    return name[0] && strlen(name) <= 64 && !json_check(quoted.start, quoted.used, &root);
+}
+
 /* NULL, or the option that was not understood. */
 static const char *read_options(options *o, int count, char **words)
 {
@@ -125,8 +135,7 @@ int main(int count, char **words)
     const char *bad = read_options(&o, count, words);
     if (bad) return usage(bad);
     if (!o.state) return usage("--state says where key, pins and limits are kept");
-    size_t name_size = strlen(o.module.name);
-    if (name_size < 1 || name_size > 64) return usage("--name has 1 to 64 bytes");
+    if (!is_name(o.module.name)) return usage("--name is 1 to 64 bytes of UTF-8");
     if (!(o.module.soc_pct >= 0 && o.module.soc_pct <= 100)) return usage("--soc is 0 to 100");
     listen_to_signals();
     if (!store_open(o.state)) return usage("the state folder cannot be made");

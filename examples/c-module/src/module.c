@@ -129,6 +129,7 @@ bool module_factory_reset(module *m)
     m->pins_changed = true;
     module_end_lease(m);
     done = control_to_factory(m) && done;
+    module_hold(m);
     return identity_new_secret(&m->self) && done;
 }
 

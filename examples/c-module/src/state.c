@@ -36,7 +36,7 @@ static void put_capabilities(text *to)
                 "\"response_s\":2,\"ramp_w_per_s\":%d},",
                 b->setpoint_consume_max_w, b->setpoint_produce_max_w, b->consume_min_w, b->step_w, RAMP_W_PER_S);
     text_format(to, "\"storage\":{\"capacity_wh\":%d,\"charge_efficiency_pct\":%d,\"discharge_efficiency_pct\":%d,"
-                "\"reserve_setting\":true}}",
+                "\"reserve_setting\":true},\"fault\":{}}",
                 CAPACITY_WH, CHARGE_EFFICIENCY_PCT, DISCHARGE_EFFICIENCY_PCT);
 }
 
