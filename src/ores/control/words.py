@@ -26,7 +26,9 @@ def doing(state: ElementState | None, kind: str) -> str:
     """
     if state is None:
         return "unknown"
-    # A fault comes before all else, an open switch before a power that is 0 because of it.
+    # A danger comes before all else, then a fault, an open switch before a power that is 0 because of it.
+    if state.hazard is not UNSET and state.hazard.hazards:
+        return f"hazard: {', '.join(state.hazard.hazards)}"
     if state.fault is not UNSET and state.fault.codes:
         return f"fault: {', '.join(state.fault.codes)}"
     if kind == "tie" and state.isolate is not UNSET:

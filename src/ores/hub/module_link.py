@@ -181,6 +181,11 @@ class ModuleLink:
         return self.state is not None and now_s - self.received_at_s <= self._stale_s
 
     @property
+    def fresh_until_s(self) -> float:
+        """When the newest state will be three periods old; only where there is one."""
+        return self.received_at_s + self._stale_s
+
+    @property
     def known_description(self) -> Description:
         """What the module is; only where `description` is known."""
         if self.description is None:
@@ -304,6 +309,19 @@ class ModuleLink:
                 "module_problem", f"{message.problem.code}: {message.problem.detail}", module=self.id
             )
 
+    def _judge_hazards(self, state: State) -> None:
+        """Tell people of a danger, until its module says that a person has reset it."""
+        found = [
+            f"{name}: {', '.join(of.hazard.hazards)}"
+            for name, of in state.elements.items()
+            if of.hazard is not UNSET and of.hazard.hazards
+        ]
+        if not found:
+            self._notices.clear("hazard", self.id)
+            return
+        text = f"it has cut its power ({'; '.join(found)}): look at the device, and reset it there"
+        self._notices.raise_("hazard", text, level="error", module=self.id)
+
     def _judge_fence(self, result: LeaseResult) -> None:
         if result.code is UNSET or result.code not in _FENCED:
             self._notices.clear("module_problem", self.id)
@@ -343,6 +361,7 @@ class ModuleLink:
         self.state = state
         now_s = self._clock.now()
         self.received_at_s = now_s - self._delay.late_s(now_s, state.boot_id, state.uptime_ms / 1000.0)
+        self._judge_hazards(state)
         self.leases.take_state(state)
         self.flexibility.look(state)
         self._garbled_in_a_row = 0

@@ -85,6 +85,20 @@ class Control:
         for part in self.parts.values():
             part.read()
 
+    def look_for_hazards(self, now_s: float) -> bool:
+        """Ask each element what endangers it; whether something has latched that was not before."""
+        return bool([part for part in self.parts.values() if part.look_for_hazards(now_s)])
+
+    def endangered(self) -> bool:
+        """Whether protection keeps an element at 0."""
+        return any(part.endangered for part in self.parts.values())
+
+    def latched(self, *, after_reset: bool = False) -> dict[str, list[str]]:
+        """Hazards that nobody has reset, by element; or what a reset would leave of them."""
+        parts = ((name, part.hazards) for name, part in self.parts.items() if part.hazards is not None)
+        found = ((name, one.still_active if after_reset else one.latched) for name, one in parts)
+        return {name: sorted(inputs) for name, inputs in found if inputs}
+
     def set_failsafe(self, failsafe: Mapping[str, Limits], *, strict: bool) -> None:
         """Limits for when no lease gives one; `strict` makes all that can be limited 0."""
         for name, part in self.parts.items():

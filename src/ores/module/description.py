@@ -28,9 +28,12 @@ from ores.model import (
     EnergyCapability,
     Ev,
     EvCapability,
+    FaultCapability,
     FormGrid,
     FormGridCapability,
     GridCodeCapability,
+    HazardCapability,
+    HazardInput,
     Isolate,
     IsolateCapability,
     Job,
@@ -125,6 +128,8 @@ def element(  # noqa: D417  the capabilities are described by the schema
     thermal: ThermalCapability | UnsetType = UNSET,
     ev: EvCapability | UnsetType = UNSET,
     job: JobCapability | UnsetType = UNSET,
+    hazard: HazardCapability | UnsetType = UNSET,
+    fault: FaultCapability = FaultCapability(),  # noqa: B008  it cannot be changed; the SDK tells faults of each
 ) -> Element:
     """One element with its capabilities; whatever is left out, it does not have.
 
@@ -163,8 +168,18 @@ def element(  # noqa: D417  the capabilities are described by the schema
             thermal=thermal,
             ev=ev,
             job=job,
+            hazard=hazard,
+            fault=fault,
         ),
     )
+
+
+def telling_faults(one: Element) -> Element:
+    """The element as a module has it: what drives it can fail, so that faults are told of it (QTY-006)."""
+    if one.capabilities.fault is not UNSET:
+        return one
+    able = msgspec.structs.replace(one.capabilities, fault=FaultCapability())
+    return msgspec.structs.replace(one, capabilities=able)
 
 
 def check_elements(elements: Sequence[Element]) -> None:
@@ -185,6 +200,7 @@ def check_elements(elements: Sequence[Element]) -> None:
         _check_upstream(one, by_id)
         _check_capabilities(one)
         _check_job(one)
+        _check_hazard(one)
     _check_buses(elements)
     _check_sources(elements, by_id)
     _check_state_size(elements)
@@ -367,6 +383,9 @@ def _full_state(one: Element) -> dict[str, object]:
             per_conductor = dict.fromkeys(AcTerminal.__struct_fields__, _LONG_NUMBER)
             shape = {**shape, "terminals": dict.fromkeys(terminals, per_conductor)}
         points[capability] = shape
+    if not isinstance(able.hazard, UnsetType):
+        longest = dict.fromkeys(HazardInput.__struct_fields__, _LONG_NUMBER)
+        points["hazard"] = {"hazards": dict.fromkeys(able.hazard.inputs, longest)}
     return points
 
 
@@ -431,6 +450,17 @@ def _check_job(one: Element) -> None:
                 found=f"job and {name}",
                 allowed="job without it: a job that was started runs through",
             )
+
+
+def _check_hazard(one: Element) -> None:
+    """Whoever watches for dangers must be able to do something about them (CAP-022)."""
+    able = one.capabilities
+    if able.hazard is not UNSET and able.limit is able.setpoint is able.switch is UNSET:
+        raise ConfigError(
+            f"element {one.id} hazard",
+            found="no limit, set-point or switch beside it",
+            allowed="only where the power can be taken to 0: that is what a hazard asks for",
+        )
 
 
 def _at_connection_point(one: Element) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
@@ -75,6 +75,21 @@ class DecidesItself(Protocol):
 
     def taken_over(self) -> Literal["local", "protection"] | None:
         """Who decides there now; None: the module does. The lease's time runs on meanwhile."""
+        ...
+
+
+@runtime_checkable
+class SensesHazards(Protocol):
+    """A device that watches for dangers: required of one with `hazard` in its description."""
+
+    def active_hazards(self, element: str, /) -> Collection[str]:
+        """Which of the declared inputs are active now; asked in each period, and after news.
+
+        What is to act at once is told as news (`HasNews`). The module latches the inputs, takes the power of
+        the element to 0, and keeps both until somebody resets it at the device (`Module.reset_on_site`). An
+        exception is a detector that cannot be read: the element then has no power either, for as long as
+        that lasts.
+        """
         ...
 
 

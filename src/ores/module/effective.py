@@ -42,6 +42,7 @@ class Ceilings(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_CEILINGS: Final = Ceilings()
+PROTECTION: Final = "protection"
 ISLAND: Final = "island"
 """What a command is cut by where the loads decide."""
 
@@ -274,7 +275,7 @@ def _strictest(
             limit, by = failsafe, "failsafe"
     elif leased < limit:
         limit, by = leased, "lease"
-    if own < limit:
+    if own < limit or (own == limit == 0.0 and own_by == PROTECTION):  # what protects is named first
         limit, by = own, own_by
     return limit, by
 
@@ -364,6 +365,6 @@ def _deepest(rating: Ceilings, bound: Ceilings, consume_by: str, produce_by: str
         (bound.produce_max_w, rating.produce_max_w, produce_by),
         (bound.current_max_a, rating.current_max_a, current_by),
     ):
-        if name != "rating" and (left := limit / of) < share:
+        if name != "rating" and (left := limit / of if of else 0.0) < share:
             by, share = name, left
     return by

@@ -18,10 +18,9 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ores.link import codec
 from ores.link.clock import Clock, Handle
 from ores.link.endpoint import Peer, Reply
-from ores.link.errors import ConfigError, Forbidden, InvalidMessage
+from ores.link.errors import ConfigError, Forbidden
 from ores.model import (
     ElementCommand,
     ElementSettings,
@@ -33,7 +32,6 @@ from ores.model import (
     LeaseResult,
     State,
     StorageSettings,
-    ToModule,
 )
 from ores.module import problems
 from ores.module.control import Control
@@ -44,18 +42,28 @@ from ores.module.description import (
     check_elements,
     description_pages,
     public_description,
+    telling_faults,
 )
-from ores.module.device import Commandable, DecidesItself, Device, HasNews, Refused, TakesSettings
+from ores.module.device import (
+    Commandable,
+    DecidesItself,
+    Device,
+    HasNews,
+    Refused,
+    SensesHazards,
+    TakesSettings,
+)
+from ores.module.effective import PROTECTION
 from ores.module.leases import LeaseBook, in_force
 from ores.module.part import Part
 from ores.module.policy import PolicyFunction, free, idle
-from ores.module.reading import power_w, unknown
+from ores.module.reading import is_notable, power_w, unknown
 from ores.module.resources import RESTART, Resources
 from ores.module.store import MemoryStore, Saved, Store
+from ores.module.stream import ModuleStream
 
 _log: Final = logging.getLogger("ores.module")
 
-MESSAGE_MAX_BYTES: Final = 4096
 PUSH_MIN_S: Final = 0.1
 """Shortest time between two states, however lively the device."""
 PUSHES_MAX: Final = 10
@@ -115,7 +123,7 @@ class Module:
         boot_id: str | None = None,
         restart: Callable[[], None] | None = None,
     ) -> None:
-        elements = list(device.elements)
+        elements = [telling_faults(element) for element in device.elements]
         check_elements(elements)
         offered = dict(policies or {"idle": idle(elements), "free": free})
         self.pages: Final = description_pages(
@@ -132,6 +140,9 @@ class Module:
         self.parts: Final = [Part(element, device) for element in elements]
         if not isinstance(device, Commandable) and any(part.rules.commandable for part in self.parts):
             raise ConfigError("device", found="no `apply`", allowed="one: its description promises commands")
+        watching = [part.element.id for part in self.parts if part.hazards is not None]
+        if watching and not isinstance(device, SensesHazards):
+            raise ConfigError("device", found="no `active_hazards`", allowed=f"one: {watching[0]} has hazard")
         self._clock: Final = clock
         self._store: Final = MemoryStore() if store is None else store
         self._utc: Final = clock.utc if utc is None else utc
@@ -140,6 +151,9 @@ class Module:
         self._boot_id: Final = secrets.token_hex(8) if boot_id is None else boot_id
         self._booted_s = clock.now()
         self.saved: Saved = self._store.load()
+        for part in self.parts:
+            if part.hazards is not None:
+                part.hazards.latched = frozenset(self.saved.latched.get(part.element.id, ()))
         book = LeaseBook(self._boot_id, self.saved.controller, self.saved.epoch)
         self.control: Final = Control(self.parts, book, offered, defaults or {})
         self._counters: Final = EnergyCounters(
@@ -150,7 +164,7 @@ class Module:
         )
         self._saved_at_s = self._booted_s
         self._resources: Final = Resources(self)
-        self._streams: list[_ModuleStream] = []
+        self._streams: list[ModuleStream] = []
         self._energies: dict[str, Energy] = {}
         self._sent_s = float("-inf")
         self._sent: list[_Sent] = []
@@ -206,7 +220,7 @@ class Module:
         """Answer a resource below `/ores/v1`."""
         return self._resources.answer(peer, method, path, body)
 
-    def open_stream(self, peer: Peer, send: Callable[[bytes], None]) -> _ModuleStream:
+    def open_stream(self, peer: Peer, send: Callable[[bytes], None]) -> ModuleStream:
         """Begin a stream with the state of now.
 
         Raises:
@@ -214,12 +228,12 @@ class Module:
         """
         if peer.role not in {"controller", "observer"}:
             raise Forbidden(f"a {peer.role} may not open the stream: pair first")
-        stream = _ModuleStream(self, peer, send)
+        stream = ModuleStream(self, peer, send)
         self._streams.append(stream)
         send(self.state_frame())
         return stream
 
-    def forget(self, stream: _ModuleStream) -> None:
+    def forget(self, stream: ModuleStream) -> None:
         """A stream has closed."""
         if stream in self._streams:
             self._streams.remove(stream)
@@ -299,7 +313,9 @@ class Module:
             return state
         self.parts[0].raise_fault(STATE_TOO_LARGE, f"more than {STATE_MAX_BYTES} bytes; nothing is told")
         first = self.parts[0].element
-        nothing = msgspec.structs.replace(unknown(first, UNSET), fault=self.parts[0].fault())
+        nothing = msgspec.structs.replace(
+            unknown(first, UNSET), fault=self.parts[0].fault(), hazard=self.parts[0].hazard
+        )
         return msgspec.structs.replace(state, elements={first.id: nothing})
 
     def push(self) -> None:
@@ -312,7 +328,9 @@ class Module:
         self._sent_s = now_s
         self._pushed_s.append(now_s)
         self._told_over = self._taken_over
-        self._sent = [(part.reading, tuple(part.faults)) for part in self.parts]
+        self._sent = [
+            (part.reading, tuple(part.faults), part.hazards and part.hazards.seen) for part in self.parts
+        ]
         if self._streams:
             frame = self.state_frame()
             for stream in tuple(self._streams):
@@ -376,7 +394,10 @@ class Module:
         """
         self.control.expire(float("inf"))
         factory = Saved(
-            counters_wh=self._counters.totals_wh(), counter_epoch=self._counters.counter_epoch, clean=False
+            counters_wh=self._counters.totals_wh(),
+            counter_epoch=self._counters.counter_epoch,
+            latched=self.saved.latched,
+            clean=False,
         )
         if not self.keep(factory):
             self.redecide()
@@ -391,6 +412,29 @@ class Module:
                     _log.warning("%s: its settings are refused: %s", part.element.id, refused.detail)
         self._take_over(factory)
         self.redecide()
+
+    def reset_on_site(self) -> dict[str, list[str]]:
+        """Somebody at the device has looked: hazards that are over are latched no more (CAP-023).
+
+        Never to be called because of a message.
+
+        Returns:
+            Inputs that are still active, by element; they stay latched.
+
+        Raises:
+            ConfigError: It cannot be kept; all stays latched.
+        """
+        self._cycle(self._clock.now())
+        left = self.control.latched(after_reset=True)
+        if not self.keep(msgspec.structs.replace(self.saved, latched=left)):
+            detail = self.parts[0].faults[STORE_FAILED]
+            raise ConfigError("reset", found=detail, allowed="a store that can be written")
+        for part in self.parts:
+            if part.hazards is not None:
+                part.hazards.reset()
+        self._cycle(self._clock.now())
+        self.push()
+        return left
 
     def _take_over(self, saved: Saved) -> None:
         self.control.set_failsafe(saved.failsafe, strict=saved.strict)
@@ -437,10 +481,16 @@ class Module:
     def _cycle(self, now_s: float) -> None:
         self._expire_due(now_s)
         self.control.read()
-        self._taken_over = self._who_decides()
+        latched = self.control.look_for_hazards(now_s)
+        says = self._who_decides()
+        self._taken_over = PROTECTION if self.control.endangered() else says
         if self._counters:
             self._count(now_s)
         self._decide()
+        if latched:  # the power is gone; now that it stays away after a power cut, too
+            saved = msgspec.structs.replace(self.saved, latched=self.control.latched())
+            if not self.keep(saved):
+                self.saved = saved  # it is kept with whatever is kept next
 
     def _who_decides(self) -> str:
         """What has taken over at the device; empty where the module decides (STREAM-010)."""
@@ -508,75 +558,15 @@ class Module:
 
     def _is_notable(self) -> bool:
         return self._taken_over != self._told_over or any(
-            tuple(part.faults) != faults or _is_notable(part.reading, reading, self._notable_w)
-            for part, (reading, faults) in zip(self.parts, self._sent, strict=True)
+            (tuple(part.faults), part.hazards and part.hazards.seen) != (faults, hazards)
+            or is_notable(part.reading, reading, self._notable_w)
+            for part, (reading, faults, hazards) in zip(self.parts, self._sent, strict=True)
         )
 
     def _uptime_ms(self, now_s: float) -> int:
         return int((now_s - self._booted_s) * 1000)
 
 
-class _ModuleStream:
-    """One peer that listens, and if it is the controller, commands."""
-
-    def __init__(self, module: Module, peer: Peer, send: Callable[[bytes], None]) -> None:
-        self._module: Final = module
-        self._peer: Final = peer
-        self.send: Final = send
-
-    def receive(self, frame: bytes) -> None:
-        """Take a lease and answer with its result, or with the problem of the frame."""
-        self.send(_encoder.encode(self._answer(frame)))
-
-    def closed(self) -> None:
-        """Nothing comes or goes any more; a lease lives on until its end."""
-        self._module.forget(self)
-
-    def _answer(self, frame: bytes) -> FromModule:
-        if self._peer.role != "controller":
-            return FromModule(
-                problem=problems.make("forbidden", "an observer reads; only the controller commands")
-            )
-        try:
-            message = codec.decode(ToModule, frame, limit_bytes=MESSAGE_MAX_BYTES, unique_keys=True)
-        except InvalidMessage as error:
-            return FromModule(problem=problems.of_invalid(error))
-        return FromModule(result=self._module.take_lease(self._peer, message.lease))
-
-
 _encoder: Final = msgspec.json.Encoder()
-_Sent = tuple[ElementState, tuple[str, ...]]
-"""What was told last of one element: its reading and its faults."""
-
-
-def _is_notable(now: ElementState, sent: ElementState, notable_w: float) -> bool:
-    """Whether a reading is worth telling before its time: power that jumped, or anything that switched."""
-    if now is sent:
-        return False
-    before_w, after_w = power_w(sent), power_w(now)
-    if before_w is None or after_w is None:
-        if before_w is not after_w:
-            return True
-    elif abs(after_w - before_w) > notable_w:
-        return True
-    return (
-        now.switch != sent.switch
-        or now.isolate != sent.isolate
-        or now.fault != sent.fault
-        or now.quality != sent.quality
-        or _connected(now) != _connected(sent)
-        or _mode(now) != _mode(sent)
-        or _phase(now) != _phase(sent)
-    )
-
-
-def _connected(reading: ElementState) -> bool | None:
-    return None if isinstance(reading.ev, UnsetType) else reading.ev.connected
-
-
-def _mode(reading: ElementState) -> str | None:
-    return None if isinstance(reading.mode, UnsetType) else reading.mode.mode
-
-
-def _phase(reading: ElementState) -> str | None:
-    return None if isinstance(reading.job, UnsetType) else reading.job.phase
+_Sent = tuple[ElementState, tuple[str, ...], object]
+"""What was told last of one element: its reading, its faults, and what endangers it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from math import inf, isfinite
 from typing import Final
 
@@ -15,17 +16,19 @@ from ores.model import (
     ElementState,
     Energy,
     Fault,
+    Hazard,
     Limits,
     LimitState,
     Outcome,
     SetpointState,
 )
 from ores.module import reading as readings
-from ores.module.device import Answer, Clipped, Commandable, Device, Refused
+from ores.module.device import Answer, Clipped, Commandable, Device, Refused, SensesHazards
 from ores.module.effective import (
     FREE,
     ISLAND,
     NO_CEILINGS,
+    PROTECTION,
     Ceilings,
     Effective,
     Own,
@@ -35,6 +38,7 @@ from ores.module.effective import (
     resolve,
     rules_of,
 )
+from ores.module.hazards import PROTECTED, Hazards, declared
 from ores.module.holds import LeastTimes
 
 _log: Final = logging.getLogger("ores.module")
@@ -42,6 +46,7 @@ _log: Final = logging.getLogger("ores.module")
 READ_FAILED: Final = "read_failed"
 READ_INVALID: Final = "read_invalid"
 APPLY_FAILED: Final = "apply_failed"
+HAZARD_UNKNOWN: Final = "hazard_unknown"
 HOLD: Final = "hold"
 RESERVE: Final = "reserve"
 
@@ -71,6 +76,11 @@ class Part:
         self.reserve_pct = 0.0
         self.holds_island = False
         self.faults: dict[str, str] = {}
+        watched = element.capabilities.hazard
+        self._inputs: Final = () if isinstance(watched, UnsetType) else tuple(watched.inputs)
+        self.hazards: Final = Hazards(self._inputs) if self._inputs else None
+        self._senses: Final = device.active_hazards if isinstance(device, SensesHazards) else None
+        self.hazard: Hazard | UnsetType = UNSET if self.hazards is None else Hazard(hazards={})
         self.limit: LimitState | UnsetType = UNSET
         self.setpoint: SetpointState | UnsetType = UNSET
         self._device: Final = device
@@ -111,6 +121,26 @@ class Part:
             reading = readings.unknown(self.element, self._counters())
             self._raw = None
         self.reading = reading
+
+    def look_for_hazards(self, now_s: float) -> bool:
+        """Ask what endangers it; whether something has latched that was not before."""
+        if self.hazards is None or self._senses is None:
+            return False
+        active: Collection[str] | None = None
+        try:
+            active = declared(self._senses(self.element.id), self._inputs)
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
+            self.raise_fault(HAZARD_UNKNOWN, repr(error))
+        else:
+            self.clear_fault(HAZARD_UNKNOWN)
+        latched = self.hazards.look(active, now_s)
+        self.hazard = self.hazards.state(now_s)
+        return latched
+
+    @property
+    def endangered(self) -> bool:
+        """Whether a hazard keeps its power at 0 (CAP-022)."""
+        return self.hazards is not None and self.hazards.endangered
 
     def bind(self, own: Own) -> None:
         """What the device allows itself from now on."""
@@ -154,7 +184,7 @@ class Part:
             return
         self.resolved = self._resolve()
         self.due_s = inf
-        if self._least.any and not ending:
+        if self._least.any and not (ending or self.endangered):
             self._hold_back(now_s)
         if self.rules.commandable and self.resolved.effective != self._applied:
             self._apply(self.resolved.effective, now_s)
@@ -215,9 +245,10 @@ class Part:
     def outcome_held(self, asked: ElementCommand) -> dict[str, Outcome]:
         """Which switch or mode a least time holds back, by capability."""
         now = self.resolved.effective
+        by = PROTECTION if self.endangered else HOLD
         held: dict[str, Outcome] = {}
         if not isinstance(asked.switch, UnsetType) and now.closed not in {None, asked.switch.closed}:
-            held["switch"] = Outcome(result="clipped", limited_by=HOLD)
+            held["switch"] = Outcome(result="clipped", limited_by=by)
         if not isinstance(asked.mode, UnsetType) and now.mode not in {None, asked.mode.mode}:
             held["mode"] = Outcome(result="clipped", limited_by=HOLD)
         return held
@@ -254,6 +285,7 @@ class Part:
             thermal=reading.thermal,
             ev=reading.ev,
             job=reading.job,
+            hazard=self.hazard,
             fault=self.fault(),
             quality=reading.quality,
         )
@@ -262,7 +294,8 @@ class Part:
         """The device's own faults, and those of driving it; absent when there are none."""
         own = self.reading.fault
         if not self.faults:
-            return own
+            is_one = not isinstance(own, UnsetType) and (own.codes or own.latched is True)
+            return own if is_one else UNSET
         codes = [] if isinstance(own, UnsetType) else own.codes
         latched = UNSET if isinstance(own, UnsetType) else own.latched
         return Fault(
@@ -285,6 +318,9 @@ class Part:
 
         An unknown state of charge may be below it. On an island the reserve is there to be used.
         """
+        if self.endangered:
+            self.bind(PROTECTED)
+            return
         own = own_of(self.reading)
         if not (islanded or self.holds_island) and self.at_reserve():
             ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=0.0)
@@ -302,7 +338,7 @@ class Part:
     def give_no_more_than(self, produce_w: float) -> None:
         """Behind this element is a store at its reserve: what it gives beyond the sun comes from there."""
         own = own_of(self.reading)
-        if produce_w < own.ceilings.produce_max_w:
+        if not self.endangered and produce_w < own.ceilings.produce_max_w:
             ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=produce_w)
             self.bind(Own(ceilings, own.range, own.limited_by, RESERVE))
 
@@ -314,7 +350,7 @@ class Part:
         return Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=last.counter_epoch)
 
     def _resolve(self) -> Resolved:
-        return resolve(
+        resolved = resolve(
             self.rules,
             failsafe=self.failsafe,
             leased=self.leased,
@@ -322,6 +358,10 @@ class Part:
             own=self.own,
             holds_island=self.holds_island,
         )
+        if self.endangered and self.rules.has_switch:
+            opened = msgspec.structs.replace(resolved.effective, closed=False)
+            return msgspec.structs.replace(resolved, effective=opened)
+        return resolved
 
     def _hold_back(self, now_s: float) -> None:
         """Take out of what is to be done what a least time does not allow yet."""

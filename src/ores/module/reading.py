@@ -109,6 +109,27 @@ def power_w(reading: ElementState) -> float | None:
     return None
 
 
+def is_notable(now: ElementState, sent: ElementState, notable_w: float) -> bool:
+    """Whether a reading is worth telling before its time: power that jumped, or anything that switched."""
+    if now is sent:
+        return False
+    before_w, after_w = power_w(sent), power_w(now)
+    if before_w is None or after_w is None:
+        if before_w is not after_w:
+            return True
+    elif abs(after_w - before_w) > notable_w:
+        return True
+    return (
+        now.switch != sent.switch
+        or now.isolate != sent.isolate
+        or now.fault != sent.fault
+        or now.quality != sent.quality
+        or _connected(now) != _connected(sent)
+        or _mode(now) != _mode(sent)
+        or _phase(now) != _phase(sent)
+    )
+
+
 def _finite(tree: object) -> object:
     if isinstance(tree, float):
         return tree if math.isfinite(tree) else None
@@ -125,3 +146,15 @@ def _forget(tree: dict[str, object], path: list[str]) -> None:
         node[inside[0]] = None
     else:
         tree.pop(capability, None)
+
+
+def _connected(reading: ElementState) -> bool | None:
+    return None if isinstance(reading.ev, UnsetType) else reading.ev.connected
+
+
+def _mode(reading: ElementState) -> str | None:
+    return None if isinstance(reading.mode, UnsetType) else reading.mode.mode
+
+
+def _phase(reading: ElementState) -> str | None:
+    return None if isinstance(reading.job, UnsetType) else reading.job.phase

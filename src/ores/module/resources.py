@@ -203,6 +203,9 @@ class Resources:
                 code="unknown_request",
                 detail=f"{request.element} takes no request {request.request}; known: {offered}",
             )
+        if request.request == "black_start" and part.endangered:
+            detail = f"{request.element} is in danger, and nobody has reset that at the device"
+            return RequestResult(result="refused", code="interlocked", detail=detail)
         try:
             refused = device.request(request.element, request.request)
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; nobody else pays

@@ -137,6 +137,10 @@ class Running:
         self.module.factory_reset()
         return self.desk.code
 
+    def reset_on_site(self) -> dict[str, list[str]]:
+        """Somebody at the device has looked, and resets its hazards; see `Module.reset_on_site`."""
+        return self.module.reset_on_site()
+
     async def restart(self) -> None:
         """End in order, read everything back from the directory, and begin with a new `boot_id`.
 

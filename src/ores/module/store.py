@@ -34,6 +34,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         epoch: The highest seen of that hub.
         counters_wh: Energy in and out by element.
         counter_epoch: Changes when the counters could have gone backwards.
+        latched: Hazards that nobody has reset at the device, by element.
         clean: The module was stopped after this was written, so the counters are exact.
     """
 
@@ -45,6 +46,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     epoch: int = 0
     counters_wh: dict[str, tuple[float, float]] = {}
     counter_epoch: int = 0
+    latched: dict[str, list[str]] = {}
     clean: bool = False
 
 

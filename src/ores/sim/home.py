@@ -141,6 +141,7 @@ def in_memory(home: Home, seed: int = 0) -> dict[str, Module]:
             boot_id=_boot_id(name),
         )
         home.clock.call_at(home.clock.now() + kind.phase_s, module.start)
+        home.world.on_site[name] = module.reset_on_site
         modules[identity.id] = module
     return modules
 
@@ -191,11 +192,12 @@ async def on_sockets(
                     announced=announced,
                 )
             )
+            home.world.on_site[name] = modules[name].reset_on_site
         yield modules
 
 
 def _boot_id(name: str) -> str:
-    """The same in every run; a simulated device boots once."""
+    """Of the first boot, the same in every run."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 

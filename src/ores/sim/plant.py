@@ -65,6 +65,24 @@ class Actuator:
         return bool(self._coming) or self._value != self._target
 
 
+class Detector:
+    """What a device watches for around it, and what somebody makes it see.
+
+    Args:
+        inputs: What it knows.
+    """
+
+    def __init__(self, *inputs: str) -> None:
+        self.inputs = inputs
+        self.active: set[str] = set()
+        self.on_seen: Callable[[], None] = lambda: None
+
+    def see(self, danger: str, *, active: bool) -> None:
+        """A danger begins, or ends."""
+        (self.active.add if active else self.active.discard)(danger)
+        self.on_seen()
+
+
 class Plant:
     """One home of a house.
 
@@ -77,6 +95,7 @@ class Plant:
         power_w: Every row of the house's power matrix as of the last step; see `House.layout`.
         moving: What has something left to do, such as actuators, in the order in which they were told.
         on_tie_moved: Called after a step in which the tie has opened or closed.
+        detectors: Of the devices that have one, by name.
     """
 
     def __init__(self, house: House, home: int = 0) -> None:
@@ -86,6 +105,7 @@ class Plant:
         self.moving: dict[Moving, None] = {}
         self.power_w: list[float] = [0.0] * house.layout.rows
         self.on_tie_moved: list[Callable[[], None]] = []
+        self.detectors: dict[str, Detector] = {}
         self._net: dict[str, _Net] = {}
         self._volts: dict[str, list[float]] = {}
         self._column = house.power_w[:, home]

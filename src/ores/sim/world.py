@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ores.link.clock import Clock
 from ores.sim.ledger import Agreed, Ledger
 from ores.sim.plant import Plant
@@ -19,6 +21,8 @@ class World:
     def __init__(self, plant: Plant, clock: Clock, agreed: Agreed | None = None) -> None:
         self.plant = plant
         self.ledger = Ledger(plant, agreed or Agreed())
+        self.on_site: dict[str, Callable[[], object]] = {}
+        """What somebody does who stands at a device and has looked at it, by the device's name."""
         self._clock = clock
         self._begun_s = 0.0
 

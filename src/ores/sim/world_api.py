@@ -8,6 +8,8 @@ POST /world/cloud     {"factor": 0.3, "duration_s": 600}
 POST /world/grid      {"present": false}
 POST /world/car       {"present": true}
 POST /world/soc       {"store": "ac_battery", "soc_pct": 50}
+POST /world/danger    {"device": "battery", "hazard": "smoke", "active": true}
+POST /world/reset     {"device": "battery"}      (somebody goes there, looks, and presses the button)
 ```
 
 The hub never knows of it.
@@ -15,9 +17,9 @@ The hub never knows of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -29,6 +31,7 @@ from ores.sim.physics.config import ScenarioError
 from ores.sim.world import World
 
 BODY_MAX_BYTES: Final = 4096
+T = TypeVar("T")
 
 
 class TurnOn(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,7 +74,21 @@ class Soc(msgspec.Struct, forbid_unknown_fields=True):
     soc_pct: float
 
 
-Act = TurnOn | TurnOff | Cloud | Grid | Car | Soc
+class Danger(msgspec.Struct, forbid_unknown_fields=True):
+    """A device sees smoke, a hot cell, or whatever else it watches for; or no longer."""
+
+    device: str
+    hazard: str
+    active: bool = True
+
+
+class Reset(msgspec.Struct, forbid_unknown_fields=True):
+    """Somebody at a device resets what it has latched."""
+
+    device: str
+
+
+Act = TurnOn | TurnOff | Cloud | Grid | Car | Soc | Danger | Reset
 ACTS: Final[dict[str, type[Act]]] = {
     "turn_on": TurnOn,
     "turn_off": TurnOff,
@@ -79,6 +96,8 @@ ACTS: Final[dict[str, type[Act]]] = {
     "grid": Grid,
     "car": Car,
     "soc": Soc,
+    "danger": Danger,
+    "reset": Reset,
 }
 
 
@@ -105,6 +124,18 @@ def act(world: World, wish: Act) -> None:
         case Soc():
             with world.ledger.by_hand():
                 acts.set_soc_pct(house, wish.store, wish.soc_pct, home)
+        case Danger():
+            detector = _known(world.plant.detectors, "device", wish.device)
+            _known(dict.fromkeys(detector.inputs), "hazard", wish.hazard)
+            detector.see(wish.hazard, active=wish.active)
+        case Reset():
+            _known(world.on_site, "device", wish.device)()
+
+
+def _known(table: Mapping[str, T], field: str, name: str) -> T:
+    if name not in table:
+        raise ScenarioError(f"{field}: found {name!r}, allowed: {', '.join(table) or 'none'}")
+    return table[name]
 
 
 def picture(world: World) -> dict[str, object]:

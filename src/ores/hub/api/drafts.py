@@ -95,7 +95,7 @@ DRAFT_PATHS: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("PUT", "/app/settings", handlers.put_preferences),
     ("POST", "/device/firmware/update", _not_built("Firmware update")),
     ("GET", "/device/security/authenticate", _authenticated),
-    ("GET", "/device/safety/fault-detection", _elements_where(_any, "fault")),
+    ("GET", "/device/safety/fault-detection", _elements_where(_any, "fault", "hazard")),
     ("GET", "/device/data/logging", series.get_history),
     ("GET", "/device/diagnostics/remote", _not_built("Remote diagnostics")),
 )

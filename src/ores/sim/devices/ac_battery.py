@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from ores.model import (
     AcMeasureCapability,
     Element,
     ElementState,
     EnergyCapability,
+    HazardCapability,
     LimitCapability,
     Rating,
     SetpointCapability,
@@ -20,7 +23,7 @@ from ores.module.effective import Effective
 from ores.sim.devices.instruments import COUNTER_STEP_WH, AcMeter, connection_of
 from ores.sim.physics.battery import AC
 from ores.sim.physics.thermal import AC_BATTERY
-from ores.sim.plant import Actuator, Plant
+from ores.sim.plant import Actuator, Detector, Plant
 
 ABOUT = About(
     name="Garage battery", maker="Voltarn", model="Block 13", serial="VT-B13-0042", profiles=("storage",)
@@ -30,6 +33,8 @@ RAMP_W_PER_S = 5_000.0
 RESPONSE_S = 2.0
 """Its delay, and 90 % of its largest change from rest, at whole steps of the physics."""
 STEP_W = 10.0
+NAME = "battery"
+HAZARDS = ("smoke", "over_temperature", "cell_overvoltage", "cell_undervoltage")
 
 
 class AcBattery:
@@ -39,6 +44,7 @@ class AcBattery:
         battery, actions = plant.house.config.ac_battery, plant.actions
         self._plant = plant
         self._meter = AcMeter(plant, "ac_battery", resolution_w=5.0)
+        self._detector = plant.detectors[NAME] = Detector(*HAZARDS)
         self._consume_max_w = battery.charge_w + battery.standby_w
         ramp = {"delay_s": DELAY_S, "ramp_per_s": RAMP_W_PER_S}
         self._setpoint = Actuator(plant, plant.cell(actions.ac_battery_w), **ramp)
@@ -75,6 +81,7 @@ class AcBattery:
                     soc_max_pct=100.0,
                     reserve_setting=True,
                 ),
+                hazard=HazardCapability(inputs=list(HAZARDS)),
             ),
         )
 
@@ -94,6 +101,14 @@ class AcBattery:
                 temperature_c=round(float(plant.house.temperature_c[AC_BATTERY, home]), 1),
             ),
         )
+
+    def active_hazards(self, _element: str) -> Collection[str]:
+        """What its management and its smoke detector see."""
+        return self._detector.active
+
+    def tell(self, changed: Callable[[], None]) -> None:
+        """A danger is news at once."""
+        self._detector.on_seen = changed
 
     def apply(self, _element: str, command: Effective) -> Answer:
         """Into the hardware, after its delay; without a set-point it rests."""
