@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from cryptography import x509
 
+from ores.conformance.broken.any_certificate import take_any_certificate
 from ores.conformance.broken.registry import broken
 from ores.conformance.broken.seams import Seams
 from ores.link import desk, pairing, pins, server
@@ -281,12 +282,15 @@ def looks_at_dates(seams: Seams) -> None:
 
 
 @broken("peer-known-by-key")
-def knows_its_hub_by_the_certificate(seams: Seams) -> None:
-    """It compares certificates byte by byte: one that is made anew is a stranger's."""
+def knows_its_hub_by_name(seams: Seams) -> None:
+    """The common name of a certificate is what it looks for among its pins."""
 
     def of(self: pins.Pins, certificate: bytes) -> Pin | None:
-        return next((entry for entry in self if entry.certificate == certificate), None)
+        subject = x509.load_der_x509_certificate(certificate).subject
+        name = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+        return next((entry for entry in self if entry.id == name), None)
 
+    take_any_certificate(seams)
     seams.attribute(pins.Pins, "of", of)
 
 
