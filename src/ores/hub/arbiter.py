@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from math import inf
 
 import msgspec
 from msgspec import UNSET
@@ -28,6 +29,9 @@ from ores.model import Failsafe, Flow, Preferences
 
 TRY_ALL_AGAIN_S = 60.0
 """A module that was left out may have been mended, or may have said it only once."""
+
+STALE_SOON_S = 0.001
+"""This long before a module goes stale all are looked at in each cycle, so that it is seen at the moment."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,11 +68,17 @@ class Arbiter:
         self._topology: Topology = compile_topology(())
         self._described: list[ModuleLink] = []
         self._frozen: dict[str, ModuleSnapshot] = {}
+        self._heard: list[ModuleLink] = []
+        self._frozen_until_s = -inf
         self.meter = ""
         self._seen = self._freeze(0.0)
         self._flow = flow(self._seen)
         self._flow_at_s: float | None = None
         self.decided = Decided(commands={}, decisions=[], rulings={}, memory=self._memory)
+
+    def heard(self, link: ModuleLink) -> None:
+        """A module has said something new."""
+        self._heard.append(link)
 
     def modules_changed(self) -> None:
         """A module came, went, or describes itself anew."""
@@ -82,7 +92,7 @@ class Arbiter:
             for link in self._federation.links.values()
             if link.description is not None and link.id not in self._left_out
         ]
-        self._frozen.clear()
+        self._frozen_until_s = -inf
         self._topology = compile_topology(
             link.description for link in self._described if link.description is not None
         )
@@ -179,20 +189,36 @@ class Arbiter:
         return max(of_module, key=lambda ruling: abs(ruling.number)).reason if of_module else None
 
     def _freeze(self, now_s: float) -> Snapshot:
-        modules: dict[str, ModuleSnapshot] = {}
-        frozen = self._frozen
-        for link in self._described:
-            fresh, controllable = link.is_fresh(now_s), not link.watch_only
-            known = frozen.get(link.id)
-            if known is None or known.state is not link.state or known.fresh is not fresh:
-                known = frozen[link.id] = ModuleSnapshot(
-                    description=link.known_description,
-                    state=link.state,
-                    fresh=fresh,
-                    controllable=controllable,
-                )
-            modules[link.id] = known
-        return Snapshot(modules=modules, preferences=self._preferences.get(), topology=self._topology)
+        """All modules when one of them may have gone stale, else those that have spoken since."""
+        heard, self._heard = self._heard, []
+        if now_s >= self._frozen_until_s:
+            before, self._frozen = self._frozen, {}
+            self._frozen_until_s = inf
+            for link in self._described:
+                self._freeze_link(link, now_s, before.get(link.id))
+        else:
+            for link in heard:
+                if link.id in self._frozen and self._federation.links.get(link.id) is link:
+                    self._freeze_link(link, now_s, None)
+        return Snapshot(
+            modules=dict(self._frozen), preferences=self._preferences.get(), topology=self._topology
+        )
+
+    def _freeze_link(self, link: ModuleLink, now_s: float, before: ModuleSnapshot | None) -> None:
+        fresh, description = link.is_fresh(now_s), link.known_description
+        if fresh:
+            self._frozen_until_s = min(self._frozen_until_s, link.fresh_until_s - STALE_SOON_S)
+        if (
+            before is None
+            or before.state is not link.state
+            or before.fresh is not fresh
+            or before.description is not description
+            or before.controllable is link.watch_only
+        ):
+            before = ModuleSnapshot(
+                description=description, state=link.state, fresh=fresh, controllable=not link.watch_only
+            )
+        self._frozen[link.id] = before
 
     def _follower(self, preferences: Preferences) -> str:
         """The one store that follows the house by itself when the hub is dead; two would fight."""

@@ -16,13 +16,15 @@ from ores.hub.federation import Federation
 from ores.hub.module_link import ModuleLink
 from ores.hub.notices import Notices
 from ores.link.clock import Clock, Handle
-from ores.model import LeaseResult
+from ores.model import ElementCommand, LeaseResult
 
 PERIOD_S = 1.0
 JITTER_S = 0.02
 """Timers and meters are not exact; a decision that is this much younger than a second is a second old."""
 METER_REST_S = 0.02
 """After a decision on a meter's word the next such waits this long; a meter that floods costs no more."""
+
+_NOTHING: dict[str, ElementCommand] = {}
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +79,7 @@ class Cycle:
 
     def on_state(self, link: ModuleLink) -> None:
         """A meter's word decides at once; any state may let out a lease that waited for it."""
+        self._arbiter.heard(link)
         if link.id == self._arbiter.meter:
             self._on_meter()
         else:
@@ -101,8 +104,13 @@ class Cycle:
                 _log.exception("the arbiter failed")
             return
         self._notices.clear("arbiter_failed")
+        renewed = []
         for module_id, link in self._federation.links.items():
-            link.leases.offer(decided.commands.get(module_id, {}))
+            if link.leases.offer(decided.commands.get(module_id, _NOTHING)):
+                link.flush_lease(now_s)
+            elif link.leases.is_old(now_s):
+                renewed.append(link)
+        for link in renewed:  # what is only said again can wait for what is new
             link.flush_lease(now_s)
         self._safely(lambda: self._decisions.take(decided.decisions))
 

@@ -97,9 +97,18 @@ class LeaseKeeper:
         """What the module is to do, as last offered."""
         return self._wanted
 
-    def offer(self, commands: Mapping[str, ElementCommand]) -> None:
-        """What the module is to do from now on; replaces all before."""
+    def offer(self, commands: Mapping[str, ElementCommand]) -> bool:
+        """What the module is to do from now on; replaces all before.
+
+        Returns:
+            Whether it is something else than it was last told.
+        """
         self._wanted = commands
+        return commands != self._sent and bool(commands or self._sent)
+
+    def is_old(self, now_s: float) -> bool:
+        """Whether a lease is wanted, and the last one has used up a third of its life."""
+        return bool(self._wanted) and now_s - self._sent_at_s >= self.ttl_s / 3.0 - EARLY_S
 
     def forget_sent(self) -> None:
         """The stream is new: whatever was under way may be lost."""
@@ -144,7 +153,7 @@ class LeaseKeeper:
             return bool(self._wanted)
         if self._wanted != self._sent:
             return True
-        return bool(self._wanted) and now_s - self._sent_at_s >= self.ttl_s / 3.0 - EARLY_S
+        return self.is_old(now_s)
 
     def take_result(self, result: LeaseResult) -> bool:
         """Count the module's answer.
@@ -170,6 +179,8 @@ class LeaseKeeper:
 
     def take_state(self, state: State) -> None:
         """Notice when a lease of ours has run out on the module's side."""
+        if state.boot_id != self._sent_boot:
+            self._sent = None  # it began anew, and knows of nothing
         in_force = state.lease is not UNSET and state.lease.epoch == self._epoch
         if self._ours_in_force and not in_force and self._sent and state.boot_id == self._sent_boot:
             self._counts.expired += 1
