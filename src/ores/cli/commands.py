@@ -9,10 +9,11 @@ import msgspec
 from rich.console import Console
 
 from ores.cli import show
+from ores.cli.flexibility import show_flexibility
 from ores.cli.hub_api import HubApi
 from ores.cli.preferences import changed
 from ores.link.errors import ConfigError
-from ores.model import Live, ModuleInfo, PairModule, Preferences
+from ores.model import HouseFlexibility, Live, ModuleInfo, PairModule, Preferences
 
 
 def status(url: str, data: Path | None, *, as_json: bool) -> None:
@@ -23,6 +24,16 @@ def status(url: str, data: Path | None, *, as_json: bool) -> None:
         _print_json(live)
         return
     show.show_live(Console(), live, hub.get("/modules", show.Modules))
+
+
+def flexibility(url: str, data: Path | None, *, as_json: bool) -> None:
+    """Show what the house could do."""
+    hub = HubApi(url, data)
+    house = hub.get("/flexibility", HouseFlexibility)
+    if as_json:
+        _print_json(house)
+        return
+    show_flexibility(Console(), house, hub.get("/modules", show.Modules))
 
 
 def why(url: str, data: Path | None, subject: str | None, limit: int, *, as_json: bool) -> None:

@@ -35,6 +35,14 @@ def status(url: Url = "http://127.0.0.1:8080", data: Data = HUB_DATA, as_json: J
 
 
 @app.command()
+def flexibility(url: Url = "http://127.0.0.1:8080", data: Data = HUB_DATA, as_json: Json = False) -> None:
+    """Show what a planner may count on: stores, sun, vehicles, modes, jobs; told by a module or derived."""
+    from ores.cli import commands
+
+    commands.flexibility(url, data, as_json=as_json)
+
+
+@app.command()
 def why(
     module: Annotated[str | None, typer.Argument(help="A module's name or id, or MODULE/ELEMENT.")] = None,
     url: Url = "http://127.0.0.1:8080",
@@ -179,11 +187,14 @@ def conform(
     only: Annotated[list[str] | None, typer.Option(help="Run only this check; may be repeated.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show passed checks too.")] = False,
     self_test: Annotated[bool, typer.Option("--self-test", help="Judge the kit by its mutants.")] = False,
+    sweep: Annotated[int, typer.Option(help="Alter every Nth field of the reference; list survivors.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Judge a module over the wire, from the standard alone."""
-    from ores.conformance.command import Wanted, conform, test_the_kit
+    from ores.conformance.command import Wanted, conform, sweep_the_kit, test_the_kit
 
+    if sweep:
+        sys.exit(sweep_the_kit(" ".join(only or ()), sweep, as_json=as_json))
     if self_test:
         sys.exit(test_the_kit(tuple(only or ()), as_json=as_json))
     wanted = Wanted(address, code, profile, report, max_power, restart, tuple(only or ()), as_json, verbose)

@@ -36,7 +36,7 @@ def doing(state: ElementState | None, kind: str) -> str:
     if state.switch is not UNSET and state.switch.closed is False:
         return "off"
     power = _power(state)
-    return "unknown" if power is None else _BY_KIND.get(kind, _any)(state, power)
+    return "unknown" if power is None else _job(state, power) or _BY_KIND.get(kind, _any)(state, power)
 
 
 def _power(state: ElementState) -> float | None:
@@ -87,6 +87,13 @@ def _meter(_state: ElementState, power: float) -> str:
     if abs(power) < STILL_W:
         return "balanced"
     return f"importing {kilo(power)}" if power > 0.0 else f"exporting {kilo(-power)}"
+
+
+def _job(state: ElementState, power: float) -> str:
+    """What an appliance does; "" where it is none, or does not say."""
+    if state.job is UNSET or state.job.phase is None:
+        return ""
+    return state.job.phase if power < STILL_W else f"{state.job.phase}, {kilo(power)}"
 
 
 def _any(_state: ElementState, power: float) -> str:
