@@ -18,11 +18,27 @@ static const char *load_key(identity *self)
     uint8_t key[KEY_DER_MAX + 1];
     store_result result = store_get("key", key, KEY_DER_MAX, &self->key_size);
     /* A damaged key is never replaced: a new one would be another module (IDENT-003). */
-    if (result == STORE_DAMAGED) return "the key in the state folder is damaged: bring its backup, or remove it to make a new module";
+    if (result == STORE_DAMAGED) return "the key in the state folder is damaged: remove the folder to make a new module";
     if (result == STORE_FOUND) return memcpy(self->key, key, self->key_size), NULL;
     self->key_size = crypto_make_key(self->key);
     if (self->key_size == 0 || !store_put("key", self->key, self->key_size)) return "no key could be made and kept: see whether the state folder can be written";
     return NULL;
+}
+
+/* Kept with the key: some TLS libraries know a peer by all of its certificate (IDENT-009). One that is lost is made
+   anew, because everybody else knows it by the key. */
+static bool load_certificate(identity *self)
+{
+    uint8_t kept[CERTIFICATE_MAX + 1], fingerprint[HASH_SIZE];
+    char cn[64];
+    store_result result = store_get("certificate", kept, CERTIFICATE_MAX, &self->certificate_size);
+    if (result == STORE_FOUND && crypto_check_certificate(kept, self->certificate_size, fingerprint, cn) &&
+        memcmp(fingerprint, self->fingerprint, HASH_SIZE) == 0) {
+        memcpy(self->certificate, kept, self->certificate_size);
+        return true;
+    }
+    self->certificate_size = crypto_make_certificate(self->key, self->key_size, self->id, self->certificate);
+    return self->certificate_size > 0 && store_put("certificate", self->certificate, self->certificate_size);
 }
 
 const char *identity_load(identity *self)
@@ -33,8 +49,7 @@ const char *identity_load(identity *self)
     if (trouble) return trouble;
     if (!crypto_key_fingerprint(self->key, self->key_size, self->fingerprint)) return "the key in the state folder is no P-256 key";
     pairing_id(self->id, self->fingerprint);
-    self->certificate_size = crypto_make_certificate(self->key, self->key_size, self->id, self->certificate);
-    if (self->certificate_size == 0) return "no certificate could be made";
+    if (!load_certificate(self)) return "no certificate could be made and kept: see whether the state folder can be written";
     if (store_get("secret", secret, SECRET_SIZE, &size) == STORE_FOUND && size == SECRET_SIZE) {
         memcpy(self->secret, secret, SECRET_SIZE);
         pairing_code(self->code, self->secret);

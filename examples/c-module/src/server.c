@@ -59,15 +59,17 @@ static void give_way(session *s)
     session_end(s, CLOSE_GOING_AWAY, module_uptime_ms(served));
 }
 
-static bool seat(session *s)
+/* A request is served without a place as well, in the session left for whoever comes next; a stream needs one. */
+static bool seat(session *s, bool for_stream)
 {
     session *gone = NULL;
+    if (s->seated) return true;
     if (seated(s, true) >= 2) gone = who_gives_way(s, true); /* a hub holds two: one of the three is dead (HTTP-011) */
-    else if (seated(s, false) < PLACES) return true;
-    else if (s->role == ROLE_CONTROLLER) gone = who_gives_way(s, false); /* STREAM-016 */
-    if (!gone) gone = who_gives_way(s, true);
+    else if (seated(s, false) < PLACES) return s->seated = true;
+    else if (for_stream && s->role == ROLE_CONTROLLER) gone = who_gives_way(s, false); /* STREAM-016 */
+    if (!gone && for_stream) gone = who_gives_way(s, true); /* STREAM-017 */
     if (gone) give_way(gone);
-    return gone != NULL;
+    return s->seated = gone != NULL;
 }
 
 /* A peer has one stream: the earlier one is most likely dead (STREAM-017). */
@@ -83,9 +85,9 @@ static session_host host = {NULL, seat, take_stream};
 
 static bool set_up_socket(int socket)
 {
-    int on = 1;
-    int flags = fcntl(socket, F_GETFL);
+    int on = 1, few = 8192, flags = fcntl(socket, F_GETFL);
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &few, sizeof few); /* so that a dead reader shows in seconds, not in hours */
     return flags >= 0 && fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
@@ -148,7 +150,10 @@ static session *session_for_next(uint64_t now_ms)
         if (s->phase == SESSION_FREE) return s;
         bool idle = now_ms - s->active_ms > IDLE_BEFORE_EVICTION_MS && s->phase != SESSION_HANDSHAKE;
         bool had_time = now_ms - s->opened_ms > STRANGER_BEFORE_EVICTION_MS;
-        if (!s->seated && (idle || had_time) && (!found || s->opened_ms < found->opened_ms)) found = s;
+        if (s->seated || !(idle || had_time)) continue;
+        bool worse = found && session_is_pinned(found) != session_is_pinned(s) ? session_is_pinned(found)
+                                                                              : !found || s->opened_ms < found->opened_ms;
+        if (worse) found = s; /* a stranger first, then who has been here longest */
     }
     if (found) session_close(found);
     return found;

@@ -127,6 +127,10 @@ static void open_stream(session *s, const http_head *head, const session_host *h
         queue_problem(s, "upgrade_required", now_ms);
         return;
     }
+    if (!host->seat(s, true)) {
+        queue_problem(s, "too_many_sessions", now_ms);
+        return;
+    }
     text answer = text_in(memory, sizeof memory);
     websocket_accept(accept, head->websocket_key);
     text_format(&answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -167,8 +171,7 @@ static bool take_request(session *s, const session_host *host, uint64_t now_ms)
     }
     if (s->in_used < head.length + head.body_size) return false;
     s->request_ms = 0;
-    if (session_is_pinned(s) && !s->seated) queue_problem(s, "too_many_sessions", now_ms);
-    else answer_request(s, &head, host, now_ms);
+    answer_request(s, &head, host, now_ms);
     return true;
 }
 
@@ -248,7 +251,7 @@ static bool shake_hands(session *s, const session_host *host, uint64_t now_ms)
         session_close(s);
         return false;
     }
-    s->seated = host->seat(s);
+    host->seat(s, false);
     return true;
 }
 

@@ -24,8 +24,8 @@ typedef struct {
     char in[SESSION_IN], out[SESSION_OUT];
 } session;
 
-/* Asks for the place of a pinned peer whose handshake is done, and for its one stream. */
-typedef bool (*session_seat)(session *s);
+/* Asks for a place for a pinned peer: when its hands are shaken, and when it opens its one stream. */
+typedef bool (*session_seat)(session *s, bool for_stream);
 typedef void (*session_stream)(session *s);
 
 typedef struct {
