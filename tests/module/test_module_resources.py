@@ -327,12 +327,13 @@ class FullDisk(MemoryStore):
 def test_on_a_full_disk_nothing_changes_and_the_answer_says_why(things):
     store = FullDisk()
     bench = things.Bench(things.Battery(), store=store)
+    bench.send(epoch=5)
     store.full = True
     found = problem(bench.ask("PUT", "/failsafe", failsafe(produce_max_w=0.0)))
     assert (found.code, found.status) == ("storage_failed", 507)
     assert "No space left" in found.detail
     assert bench.module.device.told.produce_max_w == 4000.0
-    assert bench.send({"battery": setpoint(100.0)}, epoch=5).result == "applied"  # leases go on
+    assert bench.send({"battery": setpoint(100.0)}, epoch=5).result == "applied"  # its epoch is kept
     bench.clock.move(1.0)
     assert bench.state.elements["battery"].fault.codes == ["store_failed"]
     store.full = False

@@ -43,7 +43,9 @@ LATE_TOLERATED_S = 1.0
 """Uptime may be counted in whole seconds, and networks are not exact."""
 PROMPT_FOR_S = 300.0
 """How long at least the promptest state is remembered; two clocks hardly drift apart in that time."""
-_FENCED = frozenset({"lease_old_epoch", "not_controller"})
+_STORE = "storage_failed"
+_CLONED = "was the hub restored from a backup, or copied?"
+_FENCED = frozenset({"lease_old_epoch", "not_controller", _STORE})
 """Refusals that no later lease of this hub would escape: a person must act."""
 
 Connect = Callable[[], Awaitable[Session]]
@@ -327,9 +329,10 @@ class ModuleLink:
             self._notices.clear("module_problem", self.id)
             return
         why = result.code if result.detail is UNSET else f"{result.code}: {result.detail}"
+        cause = "its own store has failed" if result.code == _STORE else _CLONED
         self._notices.raise_(
             "module_problem",
-            f"it takes no lease of this hub ({why}): was the hub restored from a backup, or copied?",
+            f"it takes no lease of this hub ({why}): {cause}",
             level="error",
             module=self.id,
         )

@@ -80,10 +80,10 @@ class Control:
             part.lease(None)
         self.policy = Policy(kind=next(iter(self.policies)))
 
-    def read(self) -> None:
+    def read(self, now_s: float) -> None:
         """Read every element, each for itself."""
         for part in self.parts.values():
-            part.read()
+            part.read(now_s)
 
     def look_for_hazards(self, now_s: float) -> bool:
         """Ask each element what endangers it; whether something has latched that was not before."""
@@ -136,7 +136,7 @@ class Control:
         *,
         now_s: float,
         uptime_ms: int,
-        before_new_epoch: Callable[[str, int], None],
+        keep_epoch: Callable[[str, int], str],
     ) -> LeaseResult:
         """Accept a lease and act on it at once, or refuse it as a whole.
 
@@ -145,7 +145,8 @@ class Control:
             lease: As decoded.
             now_s: Process time of its receipt.
             uptime_ms: Of this boot, now.
-            before_new_epoch: Keeps a new hub's id or epoch safe before anything is done under it.
+            keep_epoch: Keeps a new hub's id or epoch safe before anything is done under it; says why where it
+                cannot.
         """
         before = self.book
         book = leases.receive(before, peer_id, lease, now_s=now_s, uptime_ms=uptime_ms)
@@ -153,8 +154,12 @@ class Control:
             return LeaseResult(
                 epoch=lease.epoch, seq=lease.seq, result="refused", code=book.code, detail=book.detail
             )
-        if (book.controller, book.epoch) != (before.controller, before.epoch):
-            before_new_epoch(book.controller, book.epoch)
+        is_new = (book.controller, book.epoch) != (before.controller, before.epoch)
+        if is_new and (why := keep_epoch(book.controller, book.epoch)):
+            detail = f"the epoch could not be kept, so that nothing is done under it: {why}"
+            return LeaseResult(
+                epoch=lease.epoch, seq=lease.seq, result="refused", code="storage_failed", detail=detail[:512]
+            )
         self.book = book
         refused = self._lease(lease.elements)
         for part in self.parts.values():

@@ -58,6 +58,19 @@ class Device(Protocol):
 
 
 @runtime_checkable
+class KnowsAge(Protocol):
+    """A device whose readings come from elsewhere, such as a bus that a task polls or a meter that pushes.
+
+    What `read` returns then may be old. The module marks it `stale` beyond a report period, and makes it
+    unknown beyond three (FRESH-004). Of a device without this, each reading is taken as measured now.
+    """
+
+    def measured_at_s(self, element: str, /) -> float | None:
+        """When that which `read` returns was measured, in process time; None: nothing has been yet."""
+        ...
+
+
+@runtime_checkable
 class Commandable(Protocol):
     """A device that does what it is told: required of one with limits, set-points, switches or modes."""
 

@@ -137,7 +137,7 @@ class Module:
         self.restart: Final = restart
         self.public_page: Final = public_description(about, module_id)
         self.device: Final = device
-        self.parts: Final = [Part(element, device) for element in elements]
+        self.parts: Final = [Part(element, device, report_period_s) for element in elements]
         if not isinstance(device, Commandable) and any(part.rules.commandable for part in self.parts):
             raise ConfigError("device", found="no `apply`", allowed="one: its description promises commands")
         watching = [part.element.id for part in self.parts if part.hazards is not None]
@@ -247,7 +247,7 @@ class Module:
             lease,
             now_s=now_s,
             uptime_ms=self._uptime_ms(now_s),
-            before_new_epoch=self._keep_epoch,
+            keep_epoch=self._keep_epoch,
         )
         if result.code is UNSET:
             self._watch_lease()
@@ -285,7 +285,7 @@ class Module:
             uptime_ms=self._uptime_ms(now_s),
             control_source=self._taken_over or ("policy" if lease is UNSET else "lease"),
             elements={
-                part.element.id: part.state(self._energies.get(part.element.id)) for part in self.parts
+                part.element.id: part.state(self._energies.get(part.element.id), now_s) for part in self.parts
             },
             time=UNSET
             if utc is None
@@ -451,11 +451,14 @@ class Module:
             if name in self.control.parts and not isinstance(settings.storage, UnsetType):
                 self.control.parts[name].reserve_pct = settings.storage.reserve_pct
 
-    def _keep_epoch(self, controller: str, epoch: int) -> None:
-        saved = msgspec.structs.replace(self.saved, controller=controller, epoch=epoch)
-        if not self.keep(saved):
-            # the home goes on without the fence against a cloned hub; it is kept with whatever is kept next
-            self.saved = saved
+    def _keep_epoch(self, controller: str, epoch: int) -> str:
+        """Keep a new epoch; says why where it cannot (LEASE-026), empty where it has been."""
+        faults = self.parts[0].faults
+        if (
+            STORE_FAILED not in faults
+        ):  # else it is tried again soon, and not with each lease of a patient hub
+            self.keep(msgspec.structs.replace(self.saved, controller=controller, epoch=epoch))
+        return faults.get(STORE_FAILED, "")
 
     def _tick(self) -> None:
         now_s = self._clock.now()
@@ -480,7 +483,7 @@ class Module:
 
     def _cycle(self, now_s: float) -> None:
         self._expire_due(now_s)
-        self.control.read()
+        self.control.read(now_s)
         latched = self.control.look_for_hazards(now_s)
         says = self._who_decides()
         self._taken_over = PROTECTION if self.control.endangered() else says

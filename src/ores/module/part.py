@@ -23,7 +23,7 @@ from ores.model import (
     SetpointState,
 )
 from ores.module import reading as readings
-from ores.module.device import Answer, Clipped, Commandable, Device, Refused, SensesHazards
+from ores.module.device import Answer, Clipped, Commandable, Device, KnowsAge, Refused, SensesHazards
 from ores.module.effective import (
     FREE,
     ISLAND,
@@ -48,6 +48,9 @@ READ_INVALID: Final = "read_invalid"
 APPLY_FAILED: Final = "apply_failed"
 HAZARD_UNKNOWN: Final = "hazard_unknown"
 HOLD: Final = "hold"
+PERIODS_MAX: Final = 3.0
+"""A reading that is older is unknown."""
+_DUST_S: Final = 1e-6
 RESERVE: Final = "reserve"
 
 
@@ -57,9 +60,10 @@ class Part:
     Args:
         element: Its description.
         device: Read, and told what to do.
+        report_period_s: A reading older than this is stale, and unknown beyond three times this.
     """
 
-    def __init__(self, element: Element, device: Device) -> None:
+    def __init__(self, element: Element, device: Device, report_period_s: float = inf) -> None:
         self.element: Final = element
         self.rules: Final = rules_of(element)
         self.reading = readings.unknown(
@@ -84,6 +88,9 @@ class Part:
         self.limit: LimitState | UnsetType = UNSET
         self.setpoint: SetpointState | UnsetType = UNSET
         self._device: Final = device
+        self._age: Final = device.measured_at_s if isinstance(device, KnowsAge) else None
+        self._period_s: Final = report_period_s
+        self._measured_at_s = inf
         self._tell: Final = device.apply if isinstance(device, Commandable) else None
         able = element.capabilities.storage
         self.has_storage: Final = not isinstance(able, UnsetType)
@@ -95,9 +102,15 @@ class Part:
         self.resolved: Resolved = self._resolve()
         self._report()
 
-    def read(self) -> None:
-        """Read the device. Whatever goes wrong there makes this element unknown, and nothing else."""
+    def read(self, now_s: float) -> None:
+        """Read the device. Whatever goes wrong there makes this element unknown, and nothing else.
+
+        Args:
+            now_s: Process time.
+        """
         try:
+            if self._age is not None:
+                self._measured_at_s = _recent(self._age(self.element.id), now_s, PERIODS_MAX * self._period_s)
             reading = self._device.read(self.element.id)
             if reading == self._raw:
                 return
@@ -119,7 +132,7 @@ class Part:
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
             self.raise_fault(READ_FAILED, repr(error))
             reading = readings.unknown(self.element, self._counters())
-            self._raw = None
+            self._raw, self._measured_at_s = None, inf
         self.reading = reading
 
     def look_for_hazards(self, now_s: float) -> bool:
@@ -261,13 +274,15 @@ class Part:
             return refusal(self.answer.code, self.answer.detail)
         return None
 
-    def state(self, counted: Energy | None) -> ElementState:
+    def state(self, counted: Energy | None, now_s: float) -> ElementState:
         """The last reading, with what holds now.
 
         Args:
             counted: By the module, for a device that counts no energy itself.
+            now_s: Process time.
         """
-        reading, storage = self.reading, self.reading.storage
+        reading = self._aged(now_s)
+        storage = reading.storage
         if self.has_reserve and not isinstance(storage, UnsetType) and storage.reserve_pct is UNSET:
             storage = msgspec.structs.replace(storage, reserve_pct=self.reserve_pct)
         return ElementState(
@@ -342,6 +357,16 @@ class Part:
             ceilings = msgspec.structs.replace(own.ceilings, produce_max_w=produce_w)
             self.bind(Own(ceilings, own.range, own.limited_by, RESERVE))
 
+    def _aged(self, now_s: float) -> ElementState:
+        """The reading, as old as it is by now (FRESH-004)."""
+        age_s = now_s - self._measured_at_s
+        if age_s <= self._period_s + _DUST_S:
+            return self.reading
+        if age_s > PERIODS_MAX * self._period_s + _DUST_S:
+            return readings.unknown(self.element, self._counters())
+        is_bad = self.reading.quality == "bad"
+        return self.reading if is_bad else msgspec.structs.replace(self.reading, quality="stale")
+
     def _counters(self) -> Energy | UnsetType:
         """Unknown counters of a device that counts itself; of the same epoch, not begun anew."""
         last = self.reading.energy
@@ -410,6 +435,21 @@ class Part:
                 consume_max_w=min(effective.consume_max_w, able.consume_max_w, own.range.consume_max_w),
                 produce_max_w=min(effective.produce_max_w, able.produce_max_w, own.range.produce_max_w),
             )
+
+
+def _recent(at_s: float | None, now_s: float, most_s: float) -> float:
+    """When a reading was measured, if that is recent enough to be told at all.
+
+    Raises:
+        ValueError: It is no time, too long ago, or has never happened.
+    """
+    if at_s is None:
+        raise ValueError("nothing has been measured yet")
+    if not isfinite(at_s):
+        raise ValueError(f"it was measured at {at_s}")
+    if now_s - at_s > most_s + _DUST_S:
+        raise ValueError(f"the newest reading is {now_s - at_s:.0f} s old")
+    return at_s
 
 
 def _checked(answer: object) -> Answer:
