@@ -42,9 +42,10 @@ def limits(place: Place, consume_max_w: float, produce_max_w: float, current_max
 def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> dict[str, Ruling]:
     """One ruling with its command for each element that the cycle decides about, by `module/element`."""
     rulings: dict[str, Ruling] = {}
-    allowed_w = _rule_producers(house, rulings)
+    _rule_producers(house, rulings)
     for battery in house.batteries:
-        command = _battery_command(battery, allowed_w.get(battery.key, inf))
+        output = rulings.get(battery.key)  # where the set-point is that of a whole inverter
+        command = _battery_command(battery, inf if output is None else output.number)
         if battery.command_w is not None:
             remember_sent(house, battery, battery.command_w)
         elif not battery.rule:
@@ -65,19 +66,15 @@ def compose(house: House, asked: Asked, circuits: list[CircuitUnit]) -> dict[str
     return rulings
 
 
-def _rule_producers(house: House, rulings: dict[str, Ruling]) -> dict[str, float]:
-    """What producers may give, also returned by key; the free ones have their standing ruling."""
-    allowed_w: dict[str, float] = {}
+def _rule_producers(house: House, rulings: dict[str, Ruling]) -> None:
+    """What producers may give is the number of their ruling; the free ones have a standing one."""
     units = {unit.key: unit for unit in house.producers}
     for producer in house.topology.producers:
         key = producer.place.key
         if key in house.free:
-            allowed_w[key] = producer.place.produce_max_w
             rulings[key] = _standing(house, key) or _keep(house, _free_ruling(house, producer))
         elif (unit := units.get(key)) is not None:
-            allowed_w[key] = unit.allowed_w
             rulings[key] = _producer_ruling(house, unit)
-    return allowed_w
 
 
 def _producer_ruling(house: House, unit: ProducerUnit) -> Ruling:

@@ -44,17 +44,13 @@ class Limit:
         """By how much the limit would be exceeded with what is decided so far."""
         total = self.fixed or 0.0
         for unit, per_w in self.members:
-            total += _draw_w(unit) * per_w
+            draw_w = unit.command_w
+            if draw_w is None:  # told nothing: nobody may count on what it gives
+                draw_w = max(0.0, unit.power_w or 0.0)
+            elif unit.absent:
+                draw_w = 0.0
+            total += draw_w * per_w
         return total - self.bound.value
-
-
-def _draw_w(unit: Unit) -> float:
-    """What a unit will draw: as it is told; where it is told nothing, nobody may count on what it gives."""
-    if unit.command_w is None:
-        return max(0.0, unit.power_w or 0.0)
-    if isinstance(unit, ChargerUnit) and unit.connected is False:
-        return 0.0
-    return unit.command_w
 
 
 def hold_limits(house: House, asked: Asked) -> list[Limit]:
@@ -84,13 +80,12 @@ def _limits(house: House, asked: Asked) -> list[Limit]:
         bound = strictest(connection.consume) if connection is not None else None
         if bound is not None:
             limits.append(_fixed(house, Limit(CONNECTION, bound, [(u, 1.0) for u in units]), house.grid_w))
+        per_w = [(unit, _per_w(unit), unit.place.conductors) for unit in units]
         for line, line_a in house.line_a.items():
             phase = asked.bounds.get(line)
             bound = strictest(phase.current) if phase is not None else None
             if bound is not None:
-                members = [
-                    (u, _per_w(u)) for u in units if not u.place.conductors or line in u.place.conductors
-                ]
+                members = [(unit, each) for unit, each, lines in per_w if not lines or line in lines]
                 limits.append(_fixed(house, Limit(line, bound, members), line_a))
     by_key = {unit.key: unit for unit in units}
     for circuit in house.topology.circuits:

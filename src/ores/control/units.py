@@ -43,9 +43,11 @@ class Unit:
         high_w: Largest command that is allowed (>= 0).
         command_w: What it is told; None leaves it to its policy.
         consume_max_w: The limit on consuming that it is told; likewise the other.
+        absent: Whether it draws nothing, whatever it is told: a charger without a vehicle.
     """
 
     __slots__ = (
+        "absent",
         "command_w",
         "consume_max_w",
         "high_w",
@@ -77,6 +79,7 @@ class Unit:
         self.consume_max_w = place.consume_max_w
         self.produce_max_w = place.produce_max_w
         self.command_w: float | None = None
+        self.absent = False
         self.soc_pct: float | None = None
         self.rank = POLICY
         self.rule = ""
@@ -123,6 +126,7 @@ class ChargerUnit(Unit):
         self.power_w = seen.power_w
         self.seen_low_w = self.seen_high_w = seen.power_w or 0.0
         self.connected = seen.connected
+        self.absent = seen.connected is False
         self.watt_per_a = seen.watt_per_a
         self.low_w = 0.0
         self.high_w = min(self.high_w, charger.current_max_a * charger.place.watt_per_a)
