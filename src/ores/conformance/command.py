@@ -131,3 +131,28 @@ def test_the_kit(only: tuple[str, ...], *, as_json: bool) -> int:
         for name, value in found.items():
             console.print(f"[bold]{name}[/] {escape(str(value))}", highlight=False)
     return EXIT_CONFORMS if result.good else EXIT_DOES_NOT
+
+
+def sweep_the_kit(only: str, every: int, *, as_json: bool) -> int:
+    """Alter what the reference says, field by field, and list what the kit does not notice.
+
+    Returns:
+        0 where every survivor is argued, else 1.
+    """
+    from ores.conformance.self_test import sweep  # noqa: PLC0415 - as above
+
+    console = Console(stderr=as_json, soft_wrap=True)
+
+    def tell(name: str, noticed: bool) -> None:
+        if not noticed:
+            console.print(f" [yellow]survived[/] {escape(name)}", highlight=False)
+
+    result = asyncio.run(sweep(every=every, only=only, tell=tell))
+    if as_json:
+        found = {"tried": result.tried, "survivors": dict(result.survivors), "good": result.good}
+        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    console.print(
+        f"{result.tried} alterations, {len(result.survivors)} survived, "
+        f"{sum(not why for why in result.survivors.values())} of them without an argument."
+    )
+    return EXIT_CONFORMS if result.good else EXIT_DOES_NOT

@@ -40,6 +40,7 @@ class Judge:
         tell: Hears each result at once.
         ask: Asks the person to act at the device.
         only: Names of the checks to run; None runs all.
+        stop_at_once: End after the first section in which something failed.
         standard: What is demanded.
     """
 
@@ -49,6 +50,7 @@ class Judge:
     tell: Callable[[Result], None] = lambda _: None
     ask: Callable[[str], Awaitable[bool]] = _nobody
     only: frozenset[str] | None = None
+    stop_at_once: bool = False
     standard: Standard = field(default_factory=Standard)
 
     async def module(self, address: str, code: str, sections: Sequence[Section[Bench]] = SECTIONS) -> Report:
@@ -69,7 +71,9 @@ class Judge:
         began = datetime.now(UTC)
         try:
             await _preflight(bench)
-            results = await Runner(bench, bench, self.say, self.tell, self.only).run(sections)
+            results = await Runner(bench, bench, self.say, self.tell, self.only, self.stop_at_once).run(
+                sections
+            )
         finally:
             await bench.close()
         return Report(
@@ -81,6 +85,7 @@ class Judge:
             kit=kit_version(),
             options={"power_max_w": self.options.power_max_w, "profile": self.profile},
             results=results,
+            messages=tuple((line.what, line.body) for line in bench.transcript.lines if line.by == "subject"),
         )
 
 

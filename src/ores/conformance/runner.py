@@ -62,6 +62,7 @@ class Runner(Generic[BenchT]):
         say: Tells what will be done, before it is done.
         tell: Hears each result at once.
         only: Names of the checks to run; None runs all.
+        stop_at_once: End with the first failure: for who only wants to know whether there is one.
     """
 
     bench: BenchT
@@ -69,6 +70,7 @@ class Runner(Generic[BenchT]):
     say: Callable[[str], None]
     tell: Callable[[Result], None]
     only: frozenset[str] | None = None
+    stop_at_once: bool = False
 
     async def run(self, sections: Sequence[Section[BenchT]]) -> tuple[Result, ...]:
         """Run sections one after another; a result for each check, in order."""
@@ -77,6 +79,8 @@ class Runner(Generic[BenchT]):
         try:
             for section in sections:
                 results += await self._section(section, lateness)
+                if self.stop_at_once and any(found.status is Status.FAIL for found in results):
+                    break
         finally:
             lateness.stop()
         return tuple(results)

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ores.conformance.broken.registry import Mutant, mutants
-from ores.conformance.judge import Judge
+from ores.conformance.broken.sweep import alterations, survivors_argued
+from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report, Status
 
@@ -202,3 +203,71 @@ def _sum_up(
         judged=tuple(judged),
         reference={found.check: found.message for found in reference.results if found.status in BAD},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of the alterations that nobody thought of.
+
+    Attributes:
+        tried: How many.
+        survivors: Those that no check noticed, each with what `survivors.yaml` says of it; empty: nothing.
+    """
+
+    tried: int
+    survivors: Mapping[str, str]
+
+    @property
+    def good(self) -> bool:
+        """Every survivor is argued."""
+        return all(self.survivors.values())
+
+
+async def sweep(
+    *,
+    every: int = 1,
+    only: str = "",
+    side_by_side: int = 0,
+    tell: Callable[[str, bool], None] = lambda _n, _k: None,
+) -> Swept:
+    """Alter each field that the reference sends, in each way, and see whether the kit notices.
+
+    Args:
+        every: Try only every so many-th alteration: a sample.
+        only: Try only those whose name holds this text.
+        side_by_side: How many at once; 0 chooses by the number of processors.
+        tell: Hears each alteration and whether it was noticed.
+    """
+    standard = Standard()
+    seen = (await judge_one(None, standard)).messages
+    names = [str(found) for found in alterations(_kinds(seen))]
+    chosen = [name for name in names if only in name][::every]
+    places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))
+
+    async def noticed(name: str) -> bool:
+        async with places, running([sys.executable, "-m", "ores.conformance.broken", name]) as at:
+            judge = Judge(standard=standard, stop_at_once=True)
+            try:
+                found = not (await judge.module(at["url"], at["code"])).passed
+            except NoSubject:
+                found = True
+            tell(name, found)
+            return found
+
+    verdicts = await asyncio.gather(*(noticed(name) for name in chosen))
+    argued = survivors_argued(standard.folder)
+    alive = [name for name, found in zip(chosen, verdicts, strict=True) if not found]
+    return Swept(len(chosen), {name: argued.get(name, "") for name in alive})
+
+
+def _kinds(messages: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Each message under the name by which the proxy knows it; refusals are left out."""
+    found: list[tuple[str, Any]] = []
+    for what, body in messages:
+        if not isinstance(body, dict):
+            continue
+        if what == "frame":
+            found += [(key, body[key]) for key in ("state", "result") if key in body]
+        elif what.startswith("200 ") and not what.endswith(("/state", "/lease")):
+            found.append((what.removeprefix("200 ").split("?")[0], body))
+    return found

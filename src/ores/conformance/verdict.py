@@ -56,6 +56,7 @@ class Report:
         took_s: How long the judgement took.
         kit: Version of the kit, and of the standard it read.
         options: The options with which it ran, without secrets.
+        messages: All that the subject said: what it was, and its body. Not part of what is published.
     """
 
     kind: str
@@ -66,6 +67,7 @@ class Report:
     kit: Mapping[str, str]
     options: Mapping[str, Any]
     results: tuple[Result, ...] = field(default=())
+    messages: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
 
     def count(self, status: Status) -> int:
         """How many checks ended so."""

@@ -7,14 +7,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ores.conformance.broken.registry import mutants
+from ores.conformance.broken.registry import Mutation, mutants
 from ores.conformance.broken.run import main
+from ores.conformance.broken.sweep import mutation_of
+
+
+def _mutation(name: str) -> Mutation | None:
+    """By name: the reference, a mutant, or an alteration such as `drop state.elements.*.storage.soc_pct`."""
+    if name == "whole":
+        return None
+    known = mutants()
+    if name in known:
+        return known[name].mutate
+    try:
+        return mutation_of(name)
+    except ValueError:
+        sys.exit(f"NAME: found {name!r}, allowed is whole, an alteration, or one of {', '.join(known)}")
+
 
 if __name__ == "__main__":
-    name = sys.argv[1] if len(sys.argv) > 1 else "whole"
-    known = mutants()
-    if name != "whole" and name not in known:
-        sys.exit(f"NAME: found {name!r}, allowed is whole or one of {', '.join(known)}")
-    mutation = None if name == "whole" else known[name].mutate
+    mutation = _mutation(sys.argv[1] if len(sys.argv) > 1 else "whole")
     with tempfile.TemporaryDirectory(prefix="ores-broken-") as scratch:
         asyncio.run(main(mutation, Path(sys.argv[2] if len(sys.argv) > 2 else scratch)))

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ores.conformance.broken.registry import Mutation
-from ores.conformance.broken.seams import Seams, Tampered
+from ores.conformance.broken.seams import Asked, Seams, Tampered
 from ores.conformance.broken.whole import ABOUT, Whole, elements
 from ores.link.clock import Clock, RealClock
-from ores.link.endpoint import Endpoint
+from ores.link.desk import STRANGER, PairingDesk
+from ores.link.endpoint import Endpoint, Peer, Reply
 from ores.link.server import Server, serve
 from ores.module import run as sdk
 from ores.module.policy import free, idle, schedule
@@ -40,7 +41,15 @@ async def standing(mutation: Mutation | None, directory: Path) -> AsyncIterator[
             change(made)
         return made
 
+    answer = PairingDesk.answer
+
+    def tampered_answer(
+        self: PairingDesk, method: str, path: str, body: bytes, peer: Peer = STRANGER
+    ) -> Reply:
+        return seams.changed(Asked(peer, method, path, None), answer(self, method, path, body, peer))
+
     seams.attribute(sdk, "serve", tampered_serve)
+    seams.attribute(PairingDesk, "answer", tampered_answer)
     if mutation is not None:
         mutation(seams)
     options: dict[str, Any] = {

@@ -99,6 +99,19 @@ class Seams:
         setattr(owner, name, value)
         self.undo.append(lambda: setattr(owner, name, before))
 
+    def changed(self, asked: Asked, reply: Reply) -> Reply:
+        """An answer as the mutation has it."""
+        if not self.answers:
+            return reply
+        status, body = reply.status, _read(reply.body)
+        for change in self.answers:
+            status, body = change(asked, status, body) or (status, body)
+        if isinstance(body, bytes):
+            return Reply(status, body, reply.allow)
+        if (status, body) == (reply.status, _read(reply.body)):
+            return reply
+        return Reply(status, msgspec.json.encode(body), reply.allow)
+
     def take_back(self) -> None:
         """Undo the replaced attributes."""
         while self.undo:
@@ -124,7 +137,7 @@ class Tampered:
         if asked.body is not None:
             sent = msgspec.json.encode(asked.body) if asked.body != _read(body) else body
         reply = self.inner.request(asked.peer, asked.method, asked.path, sent)
-        return self._changed(Asked(peer, method, path, asked.body), reply)
+        return self.seams.changed(Asked(peer, method, path, asked.body), reply)
 
     def open_stream(self, peer: Peer, send: Callable[[bytes], None]) -> Stream:
         """Open, with frames changed both ways."""
@@ -141,18 +154,6 @@ class Tampered:
             send(found if isinstance(found, bytes) else msgspec.json.encode(found))
 
         return _TamperedStream(self.inner.open_stream(peer, tampered_send), self.seams)
-
-    def _changed(self, asked: Asked, reply: Reply) -> Reply:
-        if not self.seams.answers:
-            return reply
-        status, body = reply.status, _read(reply.body)
-        for change in self.seams.answers:
-            status, body = change(asked, status, body) or (status, body)
-        if isinstance(body, bytes):
-            return Reply(status, body, reply.allow)
-        if (status, body) == (reply.status, _read(reply.body)):
-            return reply
-        return Reply(status, msgspec.json.encode(body), reply.allow)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ SECTIONS: Final[tuple[Section[Bench], ...]] = (
     strangers.section,
     pairing.section,
     leases.section,
-    messages.section,
     release.section,
     lockout.section,
+    messages.section,
 )

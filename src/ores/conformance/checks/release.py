@@ -23,11 +23,14 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 LONG_OVER = datetime(2002, 1, 1, tzinfo=UTC)
 HIGH_EPOCH = 4_000_000
 AT_ONCE_S = 2.0
+READABLE = ("/description", "/pairing", "/state", "/failsafe", "/policy", "/faults")
 
 
 async def begin(bench: Bench) -> None:
-    """The kit is the controller."""
+    """The kit is the controller, and has seen each core resource at least once."""
     need(bench.paired, "pairing has to succeed, and did not")
+    for path in READABLE:
+        await bench.controller.request("GET", path)
 
 
 section: Section[Bench] = Section(

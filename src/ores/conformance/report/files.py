@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,7 +14,8 @@ from ores.conformance.verdict import Report, Status
 
 def as_json(report: Report, *, evidence: bool = True) -> dict[str, Any]:
     """The report as one JSON document, `summary` first."""
-    whole = asdict(report)
+    whole = asdict(replace(report, messages=()))
+    del whole["messages"]
     if not evidence:
         for result in whole["results"]:
             del result["evidence"]
