@@ -302,3 +302,23 @@ def test_a_module_that_is_only_watched_counts_with_what_it_keeps() -> None:
             assert running.hub.notices.active() == []
 
     run(main, start_utc=START)
+
+
+def test_whatever_a_hub_writes_carries_its_epoch() -> None:
+    written: list[tuple[str, int]] = []
+
+    class Listening(Meddling):
+        async def request(self, method: str, path: str, body: bytes = b"") -> Reply:
+            if method == "PUT":
+                written.append((path, msgspec.json.decode(body)["epoch"]))
+            return await super().request(method, path, body)
+
+    async def main(clock: Clock) -> None:
+        house = House(clock, preferences=msgspec.structs.replace(LIMITED, reserve_pct=30.0))
+        house.wrap[BATTERY] = lambda inner: Listening(inner, lambda _method, _path: None)
+        async with house.hub() as running:
+            await clock.sleep(30)
+            assert {path for path, _ in written} >= {"/failsafe", "/settings"}, written
+            assert {epoch for _, epoch in written} == {running.hub.federation.epoch}
+
+    run(main, start_utc=START)

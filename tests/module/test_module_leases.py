@@ -11,13 +11,18 @@ from ores.link import codec, memory
 from ores.link.clock import RealClock
 from ores.model import (
     ElementCommand,
+    ElementSettings,
     Failsafe,
     FromModule,
     Lease,
     Limits,
     ModeCommand,
+    Policy,
     Problem,
+    Request,
     SetpointCommand,
+    Settings,
+    StorageSettings,
     SwitchCommand,
     ToModule,
 )
@@ -342,3 +347,36 @@ async def test_a_hub_in_the_same_process_reads_and_leases_over_the_memory_link(t
     assert state.control_source == "lease"
     await session.close()
     bench.module.stop()
+
+
+def test_what_persists_is_fenced_like_a_lease(bench, things):
+    bench.send(epoch=4)
+    settings = ElementSettings(storage=StorageSettings(reserve_pct=30.0))
+    messages = (
+        ("/failsafe", lambda epoch: Failsafe(elements={"battery": Limits(produce_max_w=0.0)}, epoch=epoch)),
+        ("/policy", lambda epoch: Policy(kind="free", epoch=epoch)),
+        ("/settings", lambda epoch: Settings(elements={"battery": settings}, epoch=epoch)),
+    )
+    for path, message in messages:
+        before = bench.ask("GET", path).body
+        refused = bench.ask("PUT", path, message(3))
+        assert (refused.status, msgspec.json.decode(refused.body)["code"]) == (409, "lease_old_epoch")
+        assert bench.ask("GET", path).body == before
+        for epoch in (4, 9, msgspec.UNSET):
+            taken = bench.ask("PUT", path, message(epoch))
+            assert taken.status == 200
+            assert b"epoch" not in taken.body
+            assert taken.body == bench.ask("GET", path).body
+        again = bench.ask("PUT", path, message(4))
+        assert again.status == 200, "only leases raise the epoch"
+        assert bench.ask("PUT", path, message(3), things.other_hub).status == 200, "another hub counts anew"
+
+
+def test_a_request_of_a_past_epoch_is_refused(things):
+    asked = []
+    bench = things.Bench(things.Battery(), restart=lambda: asked.append(1))
+    bench.send(epoch=4)
+    reply = msgspec.json.decode(bench.ask("POST", "/requests", Request(request="restart", epoch=3)).body)
+    assert (reply["result"], reply["code"]) == ("refused", "lease_old_epoch")
+    assert asked == []
+    assert b"accepted" in bench.ask("POST", "/requests", Request(request="restart", epoch=4)).body

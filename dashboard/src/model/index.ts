@@ -81,11 +81,11 @@ export interface DecisionList {
 }
 
 /**
- * What a person should know now.
+ * What a person should know, oldest first.
  */
 export interface NoticeList {
   /**
-   * @maxItems 256
+   * @maxItems 1024
    */
   notices: Notice[]
 }
@@ -95,22 +95,193 @@ export interface NoticeList {
  */
 export interface Credentials {
   name: Name
-  /**
-   * Kept only as a salted hash.
-   */
-  password: string
+  password: Password
 }
 
 /**
- * Whether somebody owns the hub, and whether the caller has logged in.
+ * Kept only as a slow, salted hash.
+ */
+export type Password = string
+
+/**
+ * Whether somebody owns the hub, and who the caller is to it.
  */
 export interface SessionInfo {
   owner_exists: boolean
   authenticated: boolean
   /**
-   * Of the caller, once logged in; null before.
+   * Of the caller, once known; null before.
    */
   name?: string | null
+  /**
+   * Of the caller, once known. Known: owner, installer, resident, observer, guest, utility.
+   */
+  role?: Word
+}
+
+/**
+ * The owner lets a further person in.
+ */
+export interface NewUser {
+  /**
+   * Of no other user or app.
+   */
+  name: Name
+  password: Password
+  role: Role
+  expires_in_s?: AccessS
+}
+
+/**
+ * For how long somebody is let in; at most 2592000 for an installer. Unit: s.
+ */
+export type AccessS = number
+
+/**
+ * A person who may log in.
+ */
+export interface UserInfo {
+  name: Name
+  /**
+   * Known: owner, installer, resident, observer, guest, utility.
+   */
+  role: Word
+  created?: Time
+  /**
+   * Absent where it does not end by itself.
+   */
+  expires?: Time
+}
+
+/**
+ * Everybody who may log in, the owner first.
+ */
+export interface UserList {
+  /**
+   * @maxItems 256
+   */
+  users: UserInfo[]
+}
+
+/**
+ * A password in place of another; all sessions of that person end.
+ */
+export interface NewPassword {
+  password: Password
+  /**
+   * The caller's own password now; a caller that was let in without one needs none.
+   */
+  current?: string
+}
+
+/**
+ * The owner lets an app, or another hub, in.
+ */
+export interface NewToken {
+  /**
+   * Of no other user or app; it is the source of what the app proposes.
+   */
+  name: Name
+  role: Role
+  expires_in_s?: AccessS
+}
+
+/**
+ * An app that is let in by a token. The token itself is never shown again.
+ */
+export interface TokenInfo {
+  id: TokenId
+  name: Name
+  /**
+   * Known: owner, installer, resident, observer, guest, utility.
+   */
+  role: Word
+  created: Time
+  /**
+   * Absent where it does not end by itself.
+   */
+  expires?: Time
+  /**
+   * Since the hub has started; absent where it was not.
+   */
+  last_used?: Time
+}
+
+/**
+ * Names a token and does not open anything.
+ */
+export type TokenId = string
+
+/**
+ * The one answer that holds the token.
+ */
+export interface TokenCreated {
+  /**
+   * To be sent as `Authorization: Bearer …` (RFC 6750).
+   */
+  token: string
+  info: TokenInfo
+}
+
+/**
+ * The apps that are let in.
+ */
+export interface TokenList {
+  /**
+   * @maxItems 256
+   */
+  tokens: TokenInfo[]
+}
+
+/**
+ * Answer of the draft's paths that ask for devices of one kind.
+ */
+export interface DraftElements {
+  /**
+   * Keyed by module id; modules without such an element are absent.
+   */
+  modules: {
+    [k: string]: DraftModule
+  }
+}
+
+/**
+ * The elements of one module that were asked for.
+ */
+export interface DraftModule {
+  /**
+   * Known: online, stale, gone, connecting.
+   */
+  status: Word
+  /**
+   * Keyed by element id.
+   */
+  elements: {
+    [k: string]: DraftState
+  }
+}
+
+/**
+ * An ElementState with the capabilities that the path is about; null is unknown.
+ */
+export type DraftState = {} | null
+
+/**
+ * Which modules have proven their keys in the connection that is open now.
+ */
+export interface DraftAuthenticated {
+  /**
+   * @maxItems 256
+   */
+  modules: DraftModuleAuthenticated[]
+}
+
+/**
+ * One module.
+ */
+export interface DraftModuleAuthenticated {
+  id: ModuleId
+  authenticated: boolean
 }
 
 /**
@@ -1107,6 +1278,10 @@ export interface Failsafe {
   elements: {
     [k: string]: Limits
   }
+  /**
+   * Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen.
+   */
+  epoch?: Counter
 }
 
 /**
@@ -1123,6 +1298,10 @@ export interface Policy {
    * @maxItems 48
    */
   schedule?: ScheduleSlot[]
+  /**
+   * Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen.
+   */
+  epoch?: Counter
 }
 
 /**
@@ -1146,6 +1325,10 @@ export interface Settings {
   elements: {
     [k: string]: ElementSettings
   }
+  /**
+   * Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen.
+   */
+  epoch?: Counter
 }
 
 /**
@@ -1177,6 +1360,10 @@ export interface Request {
    * Known: open, permit_close, black_start, restart, start.
    */
   request: string
+  /**
+   * Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen.
+   */
+  epoch?: Counter
 }
 
 /**
@@ -1967,6 +2154,11 @@ export type Rank =
   | 'policy'
 
 /**
+ * What somebody may do at the hub: the columns of 6.2 in chapter 6.
+ */
+export type Role = 'owner' | 'installer' | 'resident' | 'observer' | 'guest' | 'utility'
+
+/**
  * What a proposal is about. `connection` is the grid connection point, `phase` one conductor there, `circuit` and `element` name an element of a module, `module` all of it.
  */
 export interface Subject {
@@ -2140,34 +2332,39 @@ export interface Flow {
   /**
    * At the connection point; positive is import.
    */
-  grid_w: PowerWOrNull
+  grid_w: SumWOrNull
   /**
    * AC output of solar; negative produces.
    */
-  pv_w: PowerWOrNull
+  pv_w: SumWOrNull
   /**
    * Positive charges.
    */
-  battery_w: PowerWOrNull
-  ev_w: PowerWOrNull
+  battery_w: SumWOrNull
+  ev_w: SumWOrNull
   /**
    * Electricity of heat pumps.
    */
-  heat_w: PowerWOrNull
+  heat_w: SumWOrNull
   /**
    * The rest of the house, metered or not.
    */
-  load_w: PowerWOrNull
+  load_w: SumWOrNull
   /**
    * Part of load_w that no meter sees: the residual.
    */
-  unmetered_w?: PowerWOrNull
+  unmetered_w?: SumWOrNull
   /**
    * Of all batteries together.
    */
   soc_pct?: PercentOrNull
   island?: boolean
 }
+
+/**
+ * Active power of many elements together; positive flows away from the utility. null is unknown: one part that is not known makes the sum unknown. Unit: W.
+ */
+export type SumWOrNull = number | null
 
 /**
  * One module as the hub sees it.
@@ -2199,9 +2396,16 @@ export interface ModuleLive {
 }
 
 /**
- * Something a person should know.
+ * Something a person should know: from when it began until it has ended.
  */
 export interface Notice {
+  /**
+   * Never given to another notice of this hub.
+   */
+  id: Counter
+  /**
+   * When it began.
+   */
   time: Time
   /**
    * Known: info, warning, error.
@@ -2209,7 +2413,19 @@ export interface Notice {
   level: Word
   code: Word
   module?: ModuleId
+  /**
+   * What it is, and what a person can do; it follows the newest cause.
+   */
   text: Text
+  /**
+   * When somebody said that they have seen it; absent before.
+   */
+  acknowledged?: Time
+  acknowledged_by?: Name
+  /**
+   * When its cause was over; absent while it holds.
+   */
+  ended?: Time
 }
 
 /**
@@ -2300,7 +2516,7 @@ export interface HubStatus {
   name: Name
   version: Name
   /**
-   * Whether an owner exists; until then the page is on loopback only.
+   * Whether an owner exists; until then only the hub's own machine is answered.
    */
   owner: boolean
   time: Time

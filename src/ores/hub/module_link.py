@@ -153,7 +153,7 @@ class ModuleLink:
         self._stale_s = STALE_PERIODS
         self._gone_s = GONE_MIN_S
         self.leases = LeaseKeeper(epoch, counts, self._lease_problem)
-        self.persistent = PersistentKeeper(module_id, clock, notices, promises)
+        self.persistent = PersistentKeeper(module_id, clock, notices, promises, epoch=epoch)
         self.flexibility = FlexibilityKeeper(clock)
         self._task: asyncio.Task[None] | None = None
 

@@ -64,6 +64,7 @@ class PersistentKeeper:
         clock: Process time.
         notices: Learns when a module does not take them.
         promises: Remember what it keeps, for when it is away.
+        epoch: Of this start of the hub.
 
     Attributes:
         on_changed: Called when what it keeps, or whether it can be told, may be another than before.
@@ -72,8 +73,15 @@ class PersistentKeeper:
     """
 
     def __init__(
-        self, module_id: str, clock: Clock, notices: Notices, promises: Promises | None = None
+        self,
+        module_id: str,
+        clock: Clock,
+        notices: Notices,
+        promises: Promises | None = None,
+        *,
+        epoch: int = 0,
     ) -> None:
+        self._epoch = epoch
         self.id = module_id
         self.on_changed: Callable[[], None] = _nothing
         self.watch_only = False
@@ -183,12 +191,16 @@ class PersistentKeeper:
         silent = lost and not promise.known and same(failsafe, NONE)  # nobody has said what it is to keep
         if not self.watch_only and not silent and not same(there, failsafe):
             self._remember(self.promise.about_to_write(failsafe))
-            await ask(session, self._clock, DEADLINE_S, ("PUT", "/failsafe"), codec.encode(failsafe))
+            await ask(session, self._clock, DEADLINE_S, ("PUT", "/failsafe"), self._written(failsafe))
             there = await ask_for(session, self._clock, DEADLINE_S, "/failsafe", Failsafe)
             self._remember(self.promise.wrote(there))
             if not binds(there, failsafe):
                 raise PeerError("the failsafe limits read back are wider than those that were written")
         self.kept.failsafe_for = (wanted, narrow_only)
+
+    def _written(self, command: Failsafe | Policy | Settings) -> bytes:
+        """As it goes to the module: with our epoch, so that a copy of this hub is known (LEASE-028)."""
+        return codec.encode(msgspec.structs.replace(command, epoch=self._epoch))
 
     async def _has_lost_its_store(self, session: Session) -> bool:
         state = await ask_for(session, self._clock, DEADLINE_S, "/state", State)
@@ -203,7 +215,7 @@ class PersistentKeeper:
     async def _bring_policy(self, session: Session, kind: str) -> None:
         there = await ask_for(session, self._clock, DEADLINE_S, "/policy", Policy)
         if there.kind != kind:
-            await ask(session, self._clock, DEADLINE_S, ("PUT", "/policy"), codec.encode(Policy(kind=kind)))
+            await ask(session, self._clock, DEADLINE_S, ("PUT", "/policy"), self._written(Policy(kind=kind)))
             there = await ask_for(session, self._clock, DEADLINE_S, "/policy", Policy)
         self.kept.policy = there.kind
         if there.kind != kind:
@@ -217,7 +229,7 @@ class PersistentKeeper:
         settings = Settings(
             elements={s: ElementSettings(storage=StorageSettings(reserve_pct=reserve_pct)) for s in differing}
         )
-        body = await ask(session, self._clock, DEADLINE_S, ("PUT", "/settings"), codec.encode(settings))
+        body = await ask(session, self._clock, DEADLINE_S, ("PUT", "/settings"), self._written(settings))
         self.kept.reserves = _reserves(codec.decode(Settings, body))
         if wrong := [s for s in self._stores if self.kept.reserves.get(s) != reserve_pct]:
             raise PeerError(f"the reserve read back of {', '.join(wrong)} is not {reserve_pct:g} %")

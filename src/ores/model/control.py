@@ -36,6 +36,15 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    epoch: (
+        Annotated[
+            common.Counter,
+            Meta(
+                description="Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class RequestResult(Struct, frozen=True, kw_only=True):
@@ -56,6 +65,15 @@ class Failsafe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             max_length=256,
         ),
     ]
+    epoch: (
+        Annotated[
+            common.Counter,
+            Meta(
+                description="Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,6 +93,15 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ]
         | UnsetType
     ) = UNSET
+    epoch: (
+        Annotated[
+            common.Counter,
+            Meta(
+                description="Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ElementSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,3 +117,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         dict[common.ElementId, ElementSettings],
         Meta(description="Keyed by element id.", max_length=256),
     ]
+    epoch: (
+        Annotated[
+            common.Counter,
+            Meta(
+                description="Of the hub, in what it sends; never in an answer. A module refuses a lower one than it has seen."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

@@ -28,6 +28,12 @@ Rank: TypeAlias = Annotated[
 ]
 
 
+Role: TypeAlias = Annotated[
+    Literal["owner", "installer", "resident", "observer", "guest", "utility"],
+    Meta(description="What somebody may do at the hub: the columns of 6.2 in chapter 6."),
+]
+
+
 class Subject(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a proposal is about. `connection` is the grid connection point, `phase` one conductor there, `circuit` and `element` name an element of a module, `module` all of it."""
 
@@ -141,39 +147,46 @@ class Preferences(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ) = UNSET
 
 
-class Flow(Struct, frozen=True, kw_only=True):
-    """Power through the house; positive flows away from the utility, into the named thing."""
-
-    grid_w: Annotated[
-        common.PowerWOrNull,
-        Meta(description="At the connection point; positive is import."),
+SumWOrNull: TypeAlias = (
+    Annotated[
+        float,
+        Meta(
+            description="Active power of many elements together; positive flows away from the utility. null is unknown: one part that is not known makes the sum unknown.",
+            ge=-1000000000000.0,
+            le=1000000000000.0,
+        ),
     ]
-    pv_w: Annotated[common.PowerWOrNull, Meta(description="AC output of solar; negative produces.")]
-    battery_w: Annotated[common.PowerWOrNull, Meta(description="Positive charges.")]
-    ev_w: common.PowerWOrNull
-    heat_w: Annotated[common.PowerWOrNull, Meta(description="Electricity of heat pumps.")]
-    load_w: Annotated[common.PowerWOrNull, Meta(description="The rest of the house, metered or not.")]
-    unmetered_w: (
-        Annotated[
-            common.PowerWOrNull,
-            Meta(description="Part of load_w that no meter sees: the residual."),
-        ]
-        | UnsetType
-    ) = UNSET
-    soc_pct: Annotated[common.PercentOrNull, Meta(description="Of all batteries together.")] | UnsetType = (
-        UNSET
-    )
-    island: bool | UnsetType = UNSET
+    | None
+)
 
 
 class Notice(Struct, frozen=True, kw_only=True):
-    """Something a person should know."""
+    """Something a person should know: from when it began until it has ended."""
 
-    time: common.Time
+    id: Annotated[common.Counter, Meta(description="Never given to another notice of this hub.")]
+    time: Annotated[common.Time, Meta(description="When it began.")]
     level: common.Word
     code: common.Word
-    text: common.Text
+    text: Annotated[
+        common.Text,
+        Meta(description="What it is, and what a person can do; it follows the newest cause."),
+    ]
     module: common.ModuleId | UnsetType = UNSET
+    acknowledged: (
+        Annotated[
+            common.Time,
+            Meta(description="When somebody said that they have seen it; absent before."),
+        ]
+        | UnsetType
+    ) = UNSET
+    acknowledged_by: common.Name | UnsetType = UNSET
+    ended: (
+        Annotated[
+            common.Time,
+            Meta(description="When its cause was over; absent while it holds."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ModuleForgotten(Struct, frozen=True, kw_only=True):
@@ -222,7 +235,7 @@ class HubStatus(Struct, frozen=True, kw_only=True):
     version: common.Name
     owner: Annotated[
         bool,
-        Meta(description="Whether an owner exists; until then the page is on loopback only."),
+        Meta(description="Whether an owner exists; until then only the hub's own machine is answered."),
     ]
     time: common.Time
     cycles: common.Counter
@@ -236,6 +249,28 @@ class HubStatus(Struct, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+class Flow(Struct, frozen=True, kw_only=True):
+    """Power through the house; positive flows away from the utility, into the named thing."""
+
+    grid_w: Annotated[SumWOrNull, Meta(description="At the connection point; positive is import.")]
+    pv_w: Annotated[SumWOrNull, Meta(description="AC output of solar; negative produces.")]
+    battery_w: Annotated[SumWOrNull, Meta(description="Positive charges.")]
+    ev_w: SumWOrNull
+    heat_w: Annotated[SumWOrNull, Meta(description="Electricity of heat pumps.")]
+    load_w: Annotated[SumWOrNull, Meta(description="The rest of the house, metered or not.")]
+    unmetered_w: (
+        Annotated[
+            SumWOrNull,
+            Meta(description="Part of load_w that no meter sees: the residual."),
+        ]
+        | UnsetType
+    ) = UNSET
+    soc_pct: Annotated[common.PercentOrNull, Meta(description="Of all batteries together.")] | UnsetType = (
+        UNSET
+    )
+    island: bool | UnsetType = UNSET
 
 
 class HistorySeries(Struct, frozen=True, kw_only=True):

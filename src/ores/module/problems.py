@@ -20,6 +20,7 @@ TITLES: Final[dict[str, tuple[int, str]]] = {
     "unknown_capability": (409, "Not among the element's capabilities"),
     "unknown_policy": (409, "Policy not offered"),
     "setting_refused": (409, "Setting refused"),
+    "lease_old_epoch": (409, "Past epoch"),
     "out_of_range": (409, "Outside what the element allows"),
 }
 """Code to HTTP status and title; a test compares them with the registry."""

@@ -143,8 +143,10 @@ class Resources:
         }
         return Failsafe(elements=limits)
 
-    def _put_failsafe(self, _peer: Peer, body: bytes) -> object:
-        failsafe = _command(Failsafe, body)
+    def _put_failsafe(self, peer: Peer, body: bytes) -> object:
+        asked = _command(Failsafe, body)
+        self._check_epoch(peer, asked.epoch)
+        failsafe = Failsafe(elements=asked.elements)
         for name, limits in failsafe.elements.items():
             _check_failsafe(self._part(name), limits)
         self._module.keep_and_use(
@@ -155,8 +157,10 @@ class Resources:
     def _get_policy(self, _peer: Peer, _body: bytes) -> object:
         return self._module.control.policy
 
-    def _put_policy(self, _peer: Peer, body: bytes) -> object:
-        policy = _command(Policy, body)
+    def _put_policy(self, peer: Peer, body: bytes) -> object:
+        asked = _command(Policy, body)
+        self._check_epoch(peer, asked.epoch)
+        policy = msgspec.structs.replace(asked, epoch=UNSET)
         offered = self._module.control.policies
         if policy.kind not in offered:
             raise Refusal(
@@ -171,14 +175,16 @@ class Resources:
         )
 
     def _put_settings(self, peer: Peer, body: bytes) -> object:
-        asked = _command(Settings, body).elements
-        for name, settings in asked.items():
-            _check_settings(self._part(name), settings)
+        settings = _command(Settings, body)
+        self._check_epoch(peer, settings.epoch)
+        asked = settings.elements
+        for name, wanted in asked.items():
+            _check_settings(self._part(name), wanted)
         saved = self._module.saved
         before = {part.element.id: _settings(part) for part in self._module.parts}
         try:
-            for name, settings in asked.items():
-                if (refused := self._module.configure(name, settings)) is not None:
+            for name, wanted in asked.items():
+                if (refused := self._module.configure(name, wanted)) is not None:
                     where = f"$.elements.{name}"
                     raise Refusal("setting_refused", f"{refused.code}: {refused.detail}", field=where)  # noqa: TRY301
             # a PUT changes what it names
@@ -189,25 +195,31 @@ class Resources:
             raise
         return self._get_settings(peer, body)
 
-    def _post_request(self, _peer: Peer, body: bytes) -> object:
+    def _post_request(self, peer: Peer, body: bytes) -> object:
         request = _command(Request, body)
+        if (why := self._past(peer, request.epoch)) is not None:
+            return RequestResult(result="refused", code="lease_old_epoch", detail=why)
         if isinstance(request.element, UnsetType):
             return self._request_of_all(request.request)
-        part = self._part(request.element)
+        return self._request_of_part(self._part(request.element), request.request)
+
+    def _request_of_part(self, part: Part, asked: str) -> RequestResult:
+        """A request of one element."""
+        name = part.element.id
         device = self._module.device
         known = _requests_of(part)
-        if request.request not in known or not isinstance(device, TakesRequests):
+        if asked not in known or not isinstance(device, TakesRequests):
             offered = ", ".join(known) if known and isinstance(device, TakesRequests) else "none"
             return RequestResult(
                 result="refused",
                 code="unknown_request",
-                detail=f"{request.element} takes no request {request.request}; known: {offered}",
+                detail=f"{name} takes no request {asked}; known: {offered}",
             )
-        if request.request == "black_start" and part.endangered:
-            detail = f"{request.element} is in danger, and nobody has reset that at the device"
+        if asked == "black_start" and part.endangered:
+            detail = f"{name} is in danger, and nobody has reset that at the device"
             return RequestResult(result="refused", code="interlocked", detail=detail)
         try:
-            refused = device.request(request.element, request.request)
+            refused = device.request(name, asked)
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; nobody else pays
             return RequestResult(result="refused", code="device_failed", detail=repr(error)[:512])
         self._module.changed()
@@ -239,6 +251,17 @@ class Resources:
     def _get_faults(self, _peer: Peer, _body: bytes) -> object:
         faults = {part.element.id: part.fault() for part in self._module.parts}
         return {"elements": {name: fault for name, fault in faults.items() if fault is not UNSET}}
+
+    def _past(self, peer: Peer, epoch: int | UnsetType) -> str | None:
+        """Why what carries this epoch comes from a hub that is over; None where it does not (LEASE-027)."""
+        book = self._module.control.book
+        if isinstance(epoch, UnsetType) or peer.id != book.controller or epoch >= book.epoch:
+            return None
+        return f"epoch {epoch} is over; {book.epoch} has been seen"
+
+    def _check_epoch(self, peer: Peer, epoch: int | UnsetType) -> None:
+        if (why := self._past(peer, epoch)) is not None:
+            raise Refusal("lease_old_epoch", why, field="$.epoch", found=str(epoch))
 
     def _part(self, name: str) -> Part:
         part = self._module.control.parts.get(name)
