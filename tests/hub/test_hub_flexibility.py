@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -138,10 +139,7 @@ def test_it_is_asked_again_before_it_ends() -> None:
     async def test(clock: Clock, house: House, hub: Hub, teller: Teller) -> None:
         await clock.sleep(1000)
         assert len(teller.asked_s) == 4
-        assert all(
-            then - now == pytest.approx(300, abs=1)
-            for now, then in zip(teller.asked_s, teller.asked_s[1:], strict=False)
-        )
+        assert all(then - now == pytest.approx(300, abs=1) for now, then in pairwise(teller.asked_s))
 
     in_a_house(test, {"battery": PACK})
 
@@ -181,11 +179,32 @@ def test_an_answer_that_makes_no_sense_is_no_answer() -> None:
 def test_short_validity_makes_nobody_ask_more_than_every_ten_seconds() -> None:
     async def test(clock: Clock, house: House, hub: Hub, teller: Teller) -> None:
         await clock.sleep(100)
-        gaps = [then - now for now, then in zip(teller.asked_s, teller.asked_s[1:], strict=False)]
+        gaps = [then - now for now, then in pairwise(teller.asked_s)]
         assert min(gaps) >= LEAST_S
         assert len(gaps) >= 9
 
     in_a_house(test, {"battery": PACK}, valid_s=1.0)
+
+
+def test_a_link_that_breaks_all_the_time_makes_nobody_ask_more_often() -> None:
+    async def main(clock: Clock) -> None:
+        house, tellers = House(clock), []
+
+        def wrap(session: MemorySession) -> Session:
+            tellers.append(Teller(session, clock, {"battery": PACK}, 600.0))
+            return tellers[-1]
+
+        house.wrap[BATTERY] = wrap
+        async with house.hub() as running:
+            for _ in range(12):
+                await clock.sleep(5)
+                house.sessions[BATTERY][-1].cut("the radio is bad")
+                running.hub.federation.links[BATTERY].try_now()
+            asked_s = [at_s for teller in tellers for at_s in teller.asked_s]
+            assert len(tellers) > 5
+            assert min(b - a for a, b in pairwise(asked_s)) >= LEAST_S
+
+    run(main, start_utc=START)
 
 
 def test_of_a_module_that_is_silent_nothing_is_known() -> None:

@@ -172,9 +172,8 @@ def _consume_max_w(
     return _least(rating.consume_max_w, _times(rating.current_max_a, factor[0]), charge_w)
 
 
-def _charge_min_w(ev: EvCapability, watt_per_a: float, conductors: int) -> float:
-    least_w = min(ev.current_min_a * watt_per_a, _POWER_MAX_W)
-    return least_w / conductors if ev.phase_switching is True else least_w
+def _charge_min_w(ev: EvCapability, watt_per_a: float, conductors: int) -> float | UnsetType:
+    return _watts(ev.current_min_a * watt_per_a / (conductors if ev.phase_switching is True else 1))
 
 
 def _store(
@@ -294,8 +293,8 @@ def _even(energy_wh: Known, duration_s: Known) -> list[PowerSlot] | UnsetType:
     """One slot of mean power."""
     if not isinstance(energy_wh, float | int) or not isinstance(duration_s, float | int) or duration_s <= 0:
         return UNSET
-    power_w = energy_wh * 3600.0 / duration_s
-    return [PowerSlot(duration_s=duration_s, power_w=power_w)] if power_w <= _POWER_MAX_W else UNSET
+    power_w = _watts(energy_wh * 3600.0 / duration_s)
+    return UNSET if isinstance(power_w, UnsetType) else [PowerSlot(duration_s=duration_s, power_w=power_w)]
 
 
 def _least(*bounds: float | UnsetType) -> float | UnsetType:
@@ -304,7 +303,12 @@ def _least(*bounds: float | UnsetType) -> float | UnsetType:
 
 
 def _times(current_a: float | UnsetType, watt_per_a: float) -> float | UnsetType:
-    return UNSET if isinstance(current_a, UnsetType) else min(current_a * watt_per_a, _POWER_MAX_W)
+    return UNSET if isinstance(current_a, UnsetType) else _watts(current_a * watt_per_a)
+
+
+def _watts(power_w: float) -> float | UnsetType:
+    """A power that a message can carry; absent beyond that (rule 5)."""
+    return power_w if power_w <= _POWER_MAX_W else UNSET
 
 
 def _part(share_pct: Known, whole_wh: float) -> Known:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from math import inf
 from typing import Final
 
 from msgspec import UnsetType
@@ -52,12 +53,17 @@ class FlexibilityKeeper:
         self._due = asyncio.Event()
         self._told: Flexibility | None = None
         self._received_s = 0.0
+        self._asked_s = -inf
         self._seen: object = None
 
     async def keep(self, session: Session) -> None:
         """Ask, and ask again when it is time, for as long as the session lasts or the module answers."""
         while True:
+            soon_s = self._asked_s + LEAST_S - self._clock.now()
+            if soon_s > 0.0:
+                await self._clock.sleep(soon_s)
             self._due.clear()
+            self._asked_s = self._clock.now()
             try:
                 told = await ask_for(session, self._clock, DEADLINE_S, "/flexibility", Flexibility)
             except (Forbidden, PeerError):
@@ -71,8 +77,7 @@ class FlexibilityKeeper:
                 _log.exception("its flexibility could not be asked for")
                 return
             self._told, self._received_s = told, self._clock.now()
-            await self._clock.sleep(LEAST_S)
-            await self._rest(max(0.0, told.valid_s / 2.0 - LEAST_S))
+            await self._rest(told.valid_s / 2.0)
 
     async def _rest(self, seconds: float) -> None:
         """Until it is due: at the latest after so long, earlier when there is news."""
