@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAGE_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup demo test test-all test-peers test-wheel lint bench generate clean
+.PHONY: setup demo test test-all test-peers test-wheel lint docs bench generate clean
 
 setup: $(VENV)/.ready src/ores/hub/page/index.html
 
@@ -43,6 +43,10 @@ test-peers: setup
 test-wheel: setup
 	$(BIN)/python -m tools.wheel
 
+# The standard and the guides as a site, in site/; a broken link, anchor or id fails it.
+docs: setup
+	$(BIN)/python -m tools.website
+
 bench: setup
 	$(BIN)/python -m bench
 
@@ -51,4 +55,4 @@ generate: setup
 	$(BIN)/python -m tools.generate
 
 clean:
-	rm -rf $(VENV) dist src/ores/hub/page dashboard/node_modules
+	rm -rf $(VENV) dist site .site src/ores/hub/page dashboard/node_modules
