@@ -92,7 +92,7 @@ class Run:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
-            cwd=HERE,
+            cwd=directory,  # where it keeps what it remembers
         )
         said, _ = await process.communicate()
         assert found.exists(), said.decode()

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import schemathesis
 import yaml
 from tools import schemas
 
-DOCUMENT = json.loads(open(os.environ["ORES_DOCUMENT"]).read())  # noqa: SIM115, PTH123  once, at start
+DOCUMENT = json.loads(Path(os.environ["ORES_DOCUMENT"]).read_text())
 REFUSED_AS = os.environ.get("ORES_REFUSED_AS")
-NOBODY = os.environ.get("ORES_NOBODY", "127.0.0.1:9")
+NOBODY = "127.0.0.1:9"
 STATUS = {
     row["code"]: row["status"]
     for row in yaml.safe_load((schemas.STANDARD / "registry/errors.yaml").read_text())
@@ -29,7 +30,7 @@ INTEGER_MAX = 2.0**53
 
 @schemathesis.hook
 def map_body(_context: Any, body: Any) -> Any:
-    """JSON Schema takes 1.0 for an integer; the standard wants it written as 1 ([DATA-002])."""
+    """JSON Schema takes 1.0 for an integer; the standard wants it written as 1 ([MSG-003])."""
     return _whole(body)
 
 
