@@ -131,11 +131,15 @@ class Module:
         status, result = await self.ask(stranger, "POST", "/pairing/confirm", confirm)
         assert result["code"] == "pairing_not_started"
 
-    async def fingerprint(self) -> bytes:
+    async def certificate(self) -> bytes:
         port = int(self.url.split(":")[2].split("/")[0])
         _, writer = await asyncio.open_connection("localhost", port, ssl=tls_context())
         der = writer.get_extra_info("ssl_object").getpeercert(True)
         writer.close()
+        return der
+
+    async def fingerprint(self) -> bytes:
+        der = await self.certificate()
         certificate = x509.load_der_x509_certificate(der)
         spki = certificate.public_key().public_bytes(DER, SPKI)
         assert len(der) <= 1024 and certificate.subject == certificate.issuer
@@ -308,9 +312,16 @@ async def what_is_kept_survives(module: Module, hub: Hub) -> None:
     assert (await module.ask(hub.tls, "PUT", "/policy", {"kind": "droop"}))[1]["code"] == "unknown_policy"
     settings = {"elements": {"battery": {"storage": {"reserve_pct": 20}}}}
     assert await module.ask(hub.tls, "PUT", "/settings", settings) == (200, settings)
+    assert await module.ask(hub.tls, "PUT", "/settings", settings | {"epoch": 2}) == (200, settings)
+    for path, body in [("/settings", settings), ("/policy", policy), ("/failsafe", failsafe)]:
+        assert (await module.ask(hub.tls, "PUT", path, body | {"epoch": 1}))[1]["code"] == "lease_old_epoch"
+    found = await module.ask(hub.tls, "POST", "/requests", {"request": "restart", "epoch": 1})
+    assert found == (200, found[1] | {"result": "refused", "code": "lease_old_epoch"})
+    certificate = await module.certificate()
     before = (await module.ask(hub.tls, "GET", "/state"))[1]
     assert await module.halt() == 0
     await module.boot("--no-mdns")
+    assert await module.certificate() == certificate
     assert await module.ask(hub.tls, "GET", "/failsafe") == (200, failsafe)
     assert await module.ask(hub.tls, "GET", "/policy") == (200, policy)
     assert await module.ask(hub.tls, "GET", "/settings") == (200, settings)

@@ -20,7 +20,8 @@ own_bounds battery_own_bounds(const battery *b, double reserve_pct)
     double reserve_wh = CAPACITY_WH * reserve_pct / 100;
     double free_wh = CAPACITY_WH - b->stored_wh, above_reserve_wh = b->stored_wh - reserve_wh;
     own.consume_max_w = free_wh <= 0 ? 0 : fmin(free_wh * 100 / CHARGE_EFFICIENCY_PCT / step_h, 1e6);
-    own.produce_max_w = above_reserve_wh <= 0 ? 0 : fmin(above_reserve_wh * DISCHARGE_EFFICIENCY_PCT / 100 / step_h, 1e6);
+    double given_wh = above_reserve_wh * DISCHARGE_EFFICIENCY_PCT / 100;
+    own.produce_max_w = given_wh <= 0 ? 0 : fmin(given_wh / step_h, 1e6);
     own.produce_by = reserve_wh > 0 ? BY_RESERVE : BY_SOC;
     return own;
 }

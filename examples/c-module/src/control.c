@@ -70,7 +70,8 @@ static bool failsafe_read(json message, limits *read, problem *why)
     limits fresh = {NOT_GIVEN, NOT_GIVEN};
     for (json_item item = json_items(json_member(message, "elements")); item.value; item = json_next(item)) {
         if (!json_text_is(item.key, ELEMENT)) return refuse(why, "unknown_element", "there is one element: " ELEMENT);
-        if (json_member(item.value, "current_max_a")) return refuse(why, "unknown_capability", "it limits watts, not amperes");
+        if (json_member(item.value, "current_max_a"))
+            return refuse(why, "unknown_capability", "it limits watts, not amperes");
         fresh = limits_read(item.value);
         if (fresh.consume_max_w > battery_bounds.consume_max_w || fresh.produce_max_w > battery_bounds.produce_max_w)
             return refuse(why, "out_of_range", "above the rating of 3680 W"); /* SAFE-008 */

@@ -9,11 +9,14 @@
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 
 /* SubjectPublicKeyInfo of every P-256 key up to the two coordinates: id-ecPublicKey, prime256v1, uncompressed. */
-static const uint8_t spki_head[27] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                      0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+static const uint8_t spki_head[27] = {
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
+    0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+};
 
 bool crypto_random(uint8_t *to, size_t size) { return RAND_bytes(to, (int)size) == 1; }
 
@@ -61,6 +64,26 @@ bool crypto_key_fingerprint(const uint8_t *key, size_t key_size, uint8_t fingerp
     return done;
 }
 
+/* As in the standard's own example: strict libraries miss these three in a certificate of version 3. */
+static bool add_extensions(X509 *certificate)
+{
+    static const struct {
+        int nid;
+        const char *value;
+    } wanted[] = {{NID_basic_constraints, "critical,CA:FALSE"},
+                  {NID_subject_key_identifier, "hash"},
+                  {NID_authority_key_identifier, "keyid:always"}};
+    X509V3_CTX context;
+    X509V3_set_ctx(&context, certificate, certificate, NULL, NULL, 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, wanted[i].nid, wanted[i].value);
+        bool added = extension && X509_add_ext(certificate, extension, -1);
+        X509_EXTENSION_free(extension);
+        if (!added) return false;
+    }
+    return true;
+}
+
 static bool fill_certificate(X509 *certificate, EVP_PKEY *pair, const char *id)
 {
     uint8_t serial[8];
@@ -74,7 +97,8 @@ static bool fill_certificate(X509 *certificate, EVP_PKEY *pair, const char *id)
                 X509_set_issuer_name(certificate, name) &&
                 ASN1_TIME_set_string_X509(X509_getm_notBefore(certificate), "20000101000000Z") &&
                 ASN1_TIME_set_string_X509(X509_getm_notAfter(certificate), "99991231235959Z") &&
-                X509_set_pubkey(certificate, pair) && X509_sign(certificate, pair, EVP_sha256()) > 0;
+                X509_set_pubkey(certificate, pair) && add_extensions(certificate) &&
+                X509_sign(certificate, pair, EVP_sha256()) > 0;
     BN_free(number);
     return done;
 }

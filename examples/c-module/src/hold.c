@@ -59,7 +59,8 @@ held_setpoint hold_setpoint(const bounds *device, const held_limits *held, doubl
         if (size_w > fabs(wanted_w) - size_w) result.by = BY_MINIMUM; /* it cuts deeper than the limit did */
         size_w = 0;
     }
-    if (device->step_w > 0) size_w = floor(size_w / device->step_w + 1e-9) * device->step_w; /* LEASE-023: no clipping */
+    if (device->step_w > 0) /* less than a step is no clipping (LEASE-023) */
+        size_w = floor(size_w / device->step_w + 1e-9) * device->step_w;
     result.power_w = size_w == 0 ? 0 : consuming ? size_w : -size_w;
     return result;
 }

@@ -87,7 +87,8 @@ static bool read_header(span line, http_head *head, bool *length_seen)
     if (is(name, "Connection") && lists(value, "upgrade")) head->wants_upgrade = true;
     if (is(name, "Upgrade")) head->asks_websocket = lists(value, "websocket");
     if (is(name, "Sec-WebSocket-Version")) head->version_13 = is(value, "13");
-    if (is(name, "Sec-WebSocket-Key") && value.length == 24) copy(head->websocket_key, sizeof head->websocket_key, value);
+    if (is(name, "Sec-WebSocket-Key") && value.length == 24)
+        copy(head->websocket_key, sizeof head->websocket_key, value);
     return true; /* HTTP-008 */
 }
 

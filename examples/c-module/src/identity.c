@@ -4,6 +4,8 @@
 
 #include "store.h"
 
+static const char cannot_keep[] = "key, certificate and secret cannot be kept: can the state folder be written?";
+
 bool identity_new_secret(identity *self)
 {
     uint8_t secret[SECRET_SIZE];
@@ -18,11 +20,10 @@ static const char *load_key(identity *self)
     uint8_t key[KEY_DER_MAX + 1];
     store_result result = store_get("key", key, KEY_DER_MAX, &self->key_size);
     /* A damaged key is never replaced: a new one would be another module (IDENT-003). */
-    if (result == STORE_DAMAGED) return "the key in the state folder is damaged: remove the folder to make a new module";
+    if (result == STORE_DAMAGED) return "the key is damaged: remove the state folder to make a new module";
     if (result == STORE_FOUND) return memcpy(self->key, key, self->key_size), NULL;
     self->key_size = crypto_make_key(self->key);
-    if (self->key_size == 0 || !store_put("key", self->key, self->key_size)) return "no key could be made and kept: see whether the state folder can be written";
-    return NULL;
+    return self->key_size > 0 && store_put("key", self->key, self->key_size) ? NULL : cannot_keep;
 }
 
 /* Kept with the key: some TLS libraries know a peer by all of its certificate (IDENT-009). One that is lost is made
@@ -47,13 +48,13 @@ const char *identity_load(identity *self)
     size_t size = 0;
     const char *trouble = load_key(self);
     if (trouble) return trouble;
-    if (!crypto_key_fingerprint(self->key, self->key_size, self->fingerprint)) return "the key in the state folder is no P-256 key";
+    if (!crypto_key_fingerprint(self->key, self->key_size, self->fingerprint)) return "the key is no P-256 key";
     pairing_id(self->id, self->fingerprint);
-    if (!load_certificate(self)) return "no certificate could be made and kept: see whether the state folder can be written";
+    if (!load_certificate(self)) return cannot_keep;
     if (store_get("secret", secret, SECRET_SIZE, &size) == STORE_FOUND && size == SECRET_SIZE) {
         memcpy(self->secret, secret, SECRET_SIZE);
         pairing_code(self->code, self->secret);
         return NULL;
     }
-    return identity_new_secret(self) ? NULL : "no secret could be made and kept: see whether the state folder can be written";
+    return identity_new_secret(self) ? NULL : cannot_keep;
 }

@@ -54,7 +54,9 @@ static long hex4(const char *at)
     long value = 0;
     for (int i = 0; i < 4; i++) {
         char s = at[i];
-        int digit = is_digit(s) ? s - '0' : s >= 'a' && s <= 'f' ? s - 'a' + 10 : s >= 'A' && s <= 'F' ? s - 'A' + 10 : -1;
+        int digit = is_digit(s) ? s - '0' : -1;
+        if (s >= 'a' && s <= 'f') digit = s - 'a' + 10;
+        if (s >= 'A' && s <= 'F') digit = s - 'A' + 10;
         if (digit < 0) return -1;
         value = value * 16 + digit;
     }

@@ -124,8 +124,8 @@ static command take_elements(outcomes *o, const module *m, json elements)
 
 static void refuse_whole(const lease_message *l, const char *code, const char *detail, text *result)
 {
-    text_format(result, "{\"epoch\":%llu,\"seq\":%llu,\"result\":\"refused\",\"code\":\"%s\"", (unsigned long long)l->epoch,
-                (unsigned long long)l->seq, code);
+    text_format(result, "{\"epoch\":%llu,\"seq\":%llu,\"result\":\"refused\",\"code\":\"%s\"",
+                (unsigned long long)l->epoch, (unsigned long long)l->seq, code);
     if (detail) text_format(result, ",\"detail\":\"%s\"", detail);
     text_put(result, "}");
 }
@@ -159,7 +159,7 @@ void lease_take(module *m, json lease, peer_role role, uint64_t now_ms, text *re
         return;
     }
     bool new_epoch = !m->pins.epoch_known || l.epoch > m->pins.epoch;
-    if (new_epoch && !pins_keep_epoch(&m->pins, l.epoch)) { /* LEASE-008 */
+    if (new_epoch && !pins_keep_epoch(&m->pins, l.epoch)) { /* LEASE-008, LEASE-026 */
         refuse_whole(&l, "storage_failed", "the epoch could not be kept", result);
         return;
     }

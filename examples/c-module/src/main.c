@@ -44,8 +44,8 @@ typedef struct {
 
 static int usage(const char *what)
 {
-    fprintf(stderr, "%s\nusage: ores-module --state DIR [--port N] [--name NAME] [--no-mdns] [--observers] [--factory-reset]\n"
-                    "                   [--trust-clock] [--soc PCT]\n", what);
+    fprintf(stderr, "%s\nusage: ores-module --state DIR [--port N] [--name NAME] [--no-mdns] [--observers]\n"
+                    "                   [--factory-reset] [--trust-clock] [--soc PCT]\n", what);
     return 2;
 }
 
@@ -96,7 +96,8 @@ static const char *boot(const options *o)
     const char *trouble = module_boot(&the_module, &o->module);
     if (trouble) return trouble;
     const identity *self = &the_module.self;
-    return tls_start(self->key, self->key_size, self->certificate, self->certificate_size, is_pinned) ? NULL : "TLS does not start";
+    bool started = tls_start(self->key, self->key_size, self->certificate, self->certificate_size, is_pinned);
+    return started ? NULL : "TLS does not start";
 }
 
 static void listen_to_people(unsigned port)
@@ -144,7 +145,8 @@ int main(int count, char **words)
     if (!trouble && port == 0) trouble = "the port is not free";
     if (trouble) return fprintf(stderr, "%s\n", trouble), 1;
     if (o.reset && !module_factory_reset(&the_module)) return fprintf(stderr, "the reset could not be kept\n"), 1;
-    if (o.mdns && !mdns_start(&the_module.self, port)) fprintf(stderr, "no multicast here: the module is not announced\n");
+    if (o.mdns && !mdns_start(&the_module.self, port))
+        fprintf(stderr, "no multicast here: the module is not announced\n");
     show_ready(port);
     for (;;) {
         run(port);

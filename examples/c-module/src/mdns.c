@@ -121,7 +121,8 @@ typedef struct {
     struct in_addr address;
 } manner;
 
-static void put_head(packet *p, const dns_name *n, unsigned type, bool unique, unsigned ttl_s, const manner *how, size_t data)
+static void put_head(packet *p, const dns_name *n, unsigned type, bool unique, unsigned ttl_s, const manner *how,
+                     size_t data)
 {
     if (how->goodbye) ttl_s = 0;
     if (how->legacy && ttl_s > LEGACY_TTL_S) ttl_s = LEGACY_TTL_S;

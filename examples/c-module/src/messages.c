@@ -18,7 +18,8 @@ static bool is_hex_rune(uint32_t r, size_t index)
 static bool is_base64_rune(uint32_t r, size_t index)
 {
     (void)index;
-    return (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z') || (r >= '0' && r <= '9') || r == '+' || r == '/' || r == '=';
+    bool letter = (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z');
+    return letter || (r >= '0' && r <= '9') || r == '+' || r == '/' || r == '=';
 }
 
 static const shape element_id = {.kind = SHAPE_TEXT, .allowed = "an element id: a-z, then a-z 0-9 _, at most 32",
@@ -66,7 +67,7 @@ const shape shape_of_frame = {.kind = SHAPE_OBJECT, .allowed = "an object with a
 
 static const shape element_limits = {.kind = SHAPE_MAP, .allowed = "limits keyed by element, at most 256", .most = 256,
                                      .keys = &element_id, .items = &limits_shape};
-static const field failsafe_fields[] = {{"elements", &element_limits, true}, END};
+static const field failsafe_fields[] = {{"elements", &element_limits, true}, {"epoch", &count, false}, END};
 const shape shape_of_failsafe = {.kind = SHAPE_OBJECT, .allowed = "failsafe limits", .fields = failsafe_fields};
 
 static const shape second_of_day = {.kind = SHAPE_INTEGER, .allowed = "an integer, 0 to 86399", .most = 86399};
@@ -74,7 +75,8 @@ static const field slot_fields[] = {{"start_s", &second_of_day, true}, {"power_w
 static const shape slot_shape = {.kind = SHAPE_OBJECT, .allowed = "a slot", .fields = slot_fields};
 static const shape schedule = {.kind = SHAPE_LIST, .allowed = "at most 48 slots", .most = SCHEDULE_SLOTS_MAX,
                                .items = &slot_shape};
-static const field policy_fields[] = {{"kind", &word, true}, {"schedule", &schedule, false}, END};
+static const field policy_fields[] = {
+    {"kind", &word, true}, {"schedule", &schedule, false}, {"epoch", &count, false}, END};
 const shape shape_of_policy = {.kind = SHAPE_OBJECT, .allowed = "a policy", .fields = policy_fields};
 
 static const field storage_fields[] = {{"reserve_pct", &percent, true}, END};
@@ -83,10 +85,11 @@ static const field element_settings_fields[] = {{"storage", &storage, false}, EN
 static const shape element_setting = {.kind = SHAPE_OBJECT, .allowed = "settings", .fields = element_settings_fields};
 static const shape element_settings = {.kind = SHAPE_MAP, .allowed = "settings keyed by element, at most 256",
                                        .most = 256, .keys = &element_id, .items = &element_setting};
-static const field settings_fields[] = {{"elements", &element_settings, true}, END};
+static const field settings_fields[] = {{"elements", &element_settings, true}, {"epoch", &count, false}, END};
 const shape shape_of_settings = {.kind = SHAPE_OBJECT, .allowed = "settings", .fields = settings_fields};
 
-static const field request_fields[] = {{"element", &element_id, false}, {"request", &word, true}, END};
+static const field request_fields[] = {
+    {"element", &element_id, false}, {"request", &word, true}, {"epoch", &count, false}, END};
 const shape shape_of_request = {.kind = SHAPE_OBJECT, .allowed = "a request", .fields = request_fields};
 
 /* pairing.json; what stands there is never told again (ERR-005) */

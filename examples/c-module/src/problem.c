@@ -26,6 +26,7 @@ static const struct {
     {"pairing_role_refused", 403, "Role refused"},
     {"pairing_has_controller", 409, "Another hub controls this module"},
     {"invalid_message", 400, "Message not allowed by its schema"},
+    {"lease_old_epoch", 409, "Past epoch"},
     {"unknown_element", 404, "No such element"},
     {"unknown_capability", 409, "Not among the element's capabilities"},
     {"unknown_policy", 409, "Policy not offered"},
@@ -64,11 +65,13 @@ static void put_field(text *to, const char *name, const char *words)
 void problem_write(text *to, const problem *p)
 {
     size_t row = row_of(p->code);
-    text_format(to, "{\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"", known[row].title, known[row].status, known[row].code);
+    text_format(to, "{\"title\":\"%s\",\"status\":%d,", known[row].title, known[row].status);
+    text_format(to, "\"code\":\"%s\"", known[row].code);
     if (p->detail[0]) put_field(to, "detail", p->detail);
     if (p->where.field[0]) {
         char detail[sizeof p->where + 32];
-        snprintf(detail, sizeof detail, "%s: found %s, allowed is %s", p->where.field, p->where.found, p->where.allowed);
+        const misfit *w = &p->where;
+        snprintf(detail, sizeof detail, "%s: found %s, allowed is %s", w->field, w->found, w->allowed);
         put_field(to, "detail", detail);
         put_field(to, "field", p->where.field);
         put_field(to, "found", p->where.found);

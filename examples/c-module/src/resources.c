@@ -1,6 +1,6 @@
 #include "resources.h"
 
-#include <stdlib.h>
+#include <math.h>
 #include <string.h>
 
 #include "control.h"
@@ -54,8 +54,8 @@ static json message_of(const request *r, const shape *wanted, reply *answer)
 static void get_description(module *m, const request *r, uint64_t now_ms, reply *answer)
 {
     (void)now_ms;
-    const char *page = strstr(r->query, "page=");
-    if (page && (page == r->query || page[-1] == '&') && strcmp(page, "page=1") != 0 && strncmp(page, "page=1&", 7) != 0)
+    const char *page = strncmp(r->query, "page=", 5) == 0 ? r->query + 5 : NULL;
+    if (page && strcmp(page, "1") != 0)
         refuse(answer, "not_found", "there is one page");
     else if (r->role == ROLE_STRANGER) description_write_public(m, &answer->body);
     else description_write(m, &answer->body);
@@ -105,15 +105,27 @@ static void put_lease(module *m, const request *r, uint64_t now_ms, reply *answe
     if (lease) lease_take(m, lease, r->role, now_ms, &answer->body);
 }
 
+/* What persists is fenced against a cloned hub like a lease, where it says its epoch (LEASE-027). */
+static bool of_past_epoch(const module *m, json message)
+{
+    json epoch = json_member(message, "epoch");
+    return epoch && m->pins.epoch_known && json_count(epoch) < m->pins.epoch;
+}
+
 typedef bool (*put_control)(module *m, json message, problem *why);
 typedef void (*write_control)(const module *m, text *to);
 
 /* Kept, in force, and read back (SAFE-007). */
-static void put_kept(module *m, const request *r, const shape *wanted, put_control put, write_control write, reply *answer)
+static void put_kept(module *m, const request *r, const shape *wanted, put_control put, write_control write,
+                     reply *answer)
 {
     problem why;
     json message = message_of(r, wanted, answer);
     if (!message) return;
+    if (of_past_epoch(m, message)) {
+        refuse(answer, "lease_old_epoch", "");
+        return;
+    }
     if (!put(m, message, &why)) {
         resources_refuse(answer, &why);
         return;
@@ -146,7 +158,10 @@ static void post_request(module *m, const request *r, uint64_t now_ms, reply *an
     json message = message_of(r, &shape_of_request, answer);
     if (!message) return;
     json element = json_member(message, "element");
-    if (element && !json_text_is(element, ELEMENT)) {
+    if (of_past_epoch(m, message)) {
+        text_put(&answer->body, "{\"result\":\"refused\",\"code\":\"lease_old_epoch\",");
+        text_put(&answer->body, "\"detail\":\"a hub that has started more often controls this module\"}");
+    } else if (element && !json_text_is(element, ELEMENT)) {
         refuse(answer, "unknown_element", "there is one element: " ELEMENT);
     } else if (element || !json_text_is(json_member(message, "request"), "restart")) {
         text_put(&answer->body, "{\"result\":\"refused\",\"code\":\"unknown_request\",");
@@ -194,7 +209,10 @@ static size_t base64_read(uint8_t *to, const char *from)
         int value = i >= length - padding ? 0 : base64_value(from[i]);
         if (value < 0) return 0;
         held = held << 6 | (uint32_t)value;
-        if (i % 4 == 3) to[size] = (uint8_t)(held >> 16), to[size + 1] = (uint8_t)(held >> 8), to[size + 2] = (uint8_t)held, size += 3;
+        if (i % 4 != 3) continue;
+        to[size++] = (uint8_t)(held >> 16);
+        to[size++] = (uint8_t)(held >> 8);
+        to[size++] = (uint8_t)held;
     }
     return size - padding;
 }
@@ -221,7 +239,8 @@ static void read_hex(json given, uint8_t to[32])
 static void refuse_start(const module *m, const char *code, uint64_t now_ms, reply *answer)
 {
     problem why = problem_of(code, "");
-    if (strcmp(code, "pairing_locked") == 0) why.retry_after_s = (double)(pairing_pause_left_ms(&m->pairing, now_ms) / 1000);
+    if (strcmp(code, "pairing_locked") == 0)
+        why.retry_after_s = ceil((double)pairing_pause_left_ms(&m->pairing, now_ms) / 1000);
     resources_refuse(answer, &why);
 }
 

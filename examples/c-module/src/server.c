@@ -41,7 +41,8 @@ static session *who_gives_way(const session *newer, bool of_same_peer)
         if (s->phase == SESSION_FREE || !s->seated || s == newer) continue;
         if (of_same_peer ? !same_peer(s, newer) : s->role != ROLE_OBSERVER) continue;
         bool stream = s->phase == SESSION_STREAM, found_stream = found && found->phase == SESSION_STREAM;
-        if (!found || (found_stream && !stream) || (found_stream == stream && s->active_ms < found->active_ms)) found = s;
+        bool longer_idle = found && found_stream == stream && s->active_ms < found->active_ms;
+        if (!found || (found_stream && !stream) || longer_idle) found = s;
     }
     return found;
 }
@@ -87,7 +88,7 @@ static bool set_up_socket(int socket)
 {
     int on = 1, few = 8192, flags = fcntl(socket, F_GETFL);
     setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &few, sizeof few); /* so that a dead reader shows in seconds, not in hours */
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &few, sizeof few); /* a dead reader shows in seconds, not in hours */
     return flags >= 0 && fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
@@ -100,9 +101,9 @@ static int bind_listener(int family, unsigned port)
     if (bound < 0) return -1;
     setsockopt(bound, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (family == AF_INET6) setsockopt(bound, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    const struct sockaddr *address = family == AF_INET6 ? (const struct sockaddr *)&six : (const struct sockaddr *)&four;
-    socklen_t size = family == AF_INET6 ? sizeof six : sizeof four;
-    if (bind(bound, address, size) == 0 && listen(bound, BACKLOG) == 0 && set_up_socket(bound)) return bound;
+    int result = family == AF_INET6 ? bind(bound, (const struct sockaddr *)&six, sizeof six)
+                                    : bind(bound, (const struct sockaddr *)&four, sizeof four);
+    if (result == 0 && listen(bound, BACKLOG) == 0 && set_up_socket(bound)) return bound;
     close(bound);
     return -1;
 }
@@ -151,9 +152,9 @@ static session *session_for_next(uint64_t now_ms)
         bool idle = now_ms - s->active_ms > IDLE_BEFORE_EVICTION_MS && s->phase != SESSION_HANDSHAKE;
         bool had_time = now_ms - s->opened_ms > STRANGER_BEFORE_EVICTION_MS;
         if (s->seated || !(idle || had_time)) continue;
-        bool worse = found && session_is_pinned(found) != session_is_pinned(s) ? session_is_pinned(found)
-                                                                              : !found || s->opened_ms < found->opened_ms;
-        if (worse) found = s; /* a stranger first, then who has been here longest */
+        bool pinned = session_is_pinned(s), found_pinned = found && session_is_pinned(found);
+        bool longer_here = found && pinned == found_pinned && s->opened_ms < found->opened_ms;
+        if (!found || (found_pinned && !pinned) || longer_here) found = s; /* strangers first */
     }
     if (found) session_close(found);
     return found;
@@ -183,8 +184,8 @@ static void drop_unpinned(void)
 {
     served->pins_changed = false;
     for (session *s = sessions; s < sessions + SESSIONS; s++) {
-        if (s->phase == SESSION_FREE || !session_is_pinned(s) || s->close_when_sent || s->phase == SESSION_DRAIN) continue;
-        if (pins_role(&served->pins, s->fingerprint) != s->role) session_close(s);
+        if (s->phase == SESSION_FREE || s->phase == SESSION_DRAIN || s->close_when_sent) continue;
+        if (session_is_pinned(s) && pins_role(&served->pins, s->fingerprint) != s->role) session_close(s);
     }
 }
 
@@ -212,10 +213,11 @@ void server_serve(const struct pollfd polls[SERVER_POLLS], uint64_t now_ms)
     for (int i = 0; i < SESSIONS; i++) {
         session *s = &sessions[i];
         const struct pollfd *p = &polls[1 + WAITING_ROOM + i];
-        if (s->phase != SESSION_FREE && p->fd == s->socket && (p->revents || s->more_waits)) session_serve(s, &host, now_ms);
+        bool asked = s->phase != SESSION_FREE && p->fd == s->socket && (p->revents || s->more_waits);
+        if (asked) session_serve(s, &host, now_ms);
         if (served->pins_changed) drop_unpinned();
     }
-    if (room_is_stuck) room_is_stuck = false; /* look again: poll was not asked, so nothing is lost by a round's delay */
+    if (room_is_stuck) room_is_stuck = false; /* poll was not asked about the room: look again after the next */
     else admit(polls + 1, now_ms);
     if (polls[0].revents) accept_all(now_ms);
     for (session *s = sessions; s < sessions + SESSIONS; s++) session_tick(s, &host, now_ms);

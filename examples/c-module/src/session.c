@@ -301,12 +301,13 @@ void session_tick(session *s, const session_host *host, uint64_t now_ms)
 {
     bool stuck = s->out_used > 0 && now_ms - s->out_ms > OUT_MS;
     bool slow_hands = s->phase == SESSION_HANDSHAKE && now_ms - s->opened_ms > HANDSHAKE_MS;
+    bool slow_request = s->phase == SESSION_HTTP && s->request_ms > 0 && now_ms > s->request_ms + REQUEST_MS;
     if (s->phase == SESSION_FREE) return;
     if (stuck || slow_hands || (s->phase != SESSION_STREAM && now_ms - s->active_ms > idle_ms_allowed(s))) {
         session_close(s);
     } else if (s->phase == SESSION_STREAM) {
         tick_stream(s, host, now_ms);
-    } else if (s->phase == SESSION_HTTP && s->request_ms > 0 && now_ms > s->request_ms + REQUEST_MS && !s->close_when_sent) {
+    } else if (slow_request && !s->close_when_sent) {
         queue_problem(s, "request_timeout", now_ms);
         session_serve(s, host, now_ms);
     }

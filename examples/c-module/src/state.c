@@ -29,12 +29,13 @@ static void put_capabilities(text *to)
 {
     const bounds *b = &battery_bounds;
     text_put(to, "{\"ac_measure\":{\"accuracy_pct\":1},\"energy\":{\"resolution_wh\":0.1},");
-    text_format(to, "\"rating\":{\"consume_max_w\":%.0f,\"produce_max_w\":%.0f,\"current_max_a\":16,\"voltage_v\":230},",
-                b->consume_max_w, b->produce_max_w);
+    text_format(to, "\"rating\":{\"consume_max_w\":%.0f,\"produce_max_w\":%.0f,", b->consume_max_w, b->produce_max_w);
+    text_put(to, "\"current_max_a\":16,\"voltage_v\":230},");
     text_put(to, "\"limit\":{\"consume\":true,\"produce\":true},");
-    text_format(to, "\"setpoint\":{\"consume_max_w\":%.0f,\"produce_max_w\":%.0f,\"consume_min_w\":%.0f,\"step_w\":%.0f,"
-                "\"response_s\":2,\"ramp_w_per_s\":%d},",
-                b->setpoint_consume_max_w, b->setpoint_produce_max_w, b->consume_min_w, b->step_w, RAMP_W_PER_S);
+    text_format(to, "\"setpoint\":{\"consume_max_w\":%.0f,\"produce_max_w\":%.0f,", b->setpoint_consume_max_w,
+                b->setpoint_produce_max_w);
+    text_format(to, "\"consume_min_w\":%.0f,\"step_w\":%.0f,\"response_s\":2,\"ramp_w_per_s\":%d},", b->consume_min_w,
+                b->step_w, RAMP_W_PER_S);
     text_format(to, "\"storage\":{\"capacity_wh\":%d,\"charge_efficiency_pct\":%d,\"discharge_efficiency_pct\":%d,"
                 "\"reserve_setting\":true},\"fault\":{}}",
                 CAPACITY_WH, CHARGE_EFFICIENCY_PCT, DISCHARGE_EFFICIENCY_PCT);
@@ -49,9 +50,10 @@ void description_write(const module *m, text *to)
     put_text(to, "model", MODEL);
     put_text(to, "serial", "0001"); /* a simulation has no plate; never the id, which is announced (SEC-002) */
     put_text(to, "firmware_version", "1.0");
-    text_format(to, ",\"profiles\":[\"storage\"],\"report_period_s\":%d,\"policies\":[\"idle\",\"schedule\"],", REPORT_PERIOD_S);
-    text_put(to, "\"requests\":[\"restart\"],\"element_count\":1,\"elements\":[{\"id\":\"" ELEMENT "\",\"kind\":\"battery\",");
-    text_put(to, "\"bus\":\"grid\",\"terminals\":[\"L1\"],\"connection\":\"single_phase\",\"capabilities\":");
+    text_format(to, ",\"profiles\":[\"storage\"],\"report_period_s\":%d", REPORT_PERIOD_S);
+    text_put(to, ",\"policies\":[\"idle\",\"schedule\"],\"requests\":[\"restart\"],\"element_count\":1,");
+    text_put(to, "\"elements\":[{\"id\":\"" ELEMENT "\",\"kind\":\"battery\",\"bus\":\"grid\",");
+    text_put(to, "\"terminals\":[\"L1\"],\"connection\":\"single_phase\",\"capabilities\":");
     put_capabilities(to);
     text_put(to, "}]}");
 }
@@ -123,9 +125,11 @@ void state_write(const module *m, uint64_t now_ms, text *to)
     const lease_state *l = &m->lease;
     text_format(to, "{\"boot_id\":\"%s\",\"uptime_ms\":%llu", m->boot_id, (unsigned long long)now_ms);
     put_time(m, to);
-    text_format(to, ",\"control_source\":\"%s\",\"policy\":\"%s\"", l->in_force ? "lease" : "policy", policy_words[m->policy.kind]);
+    text_format(to, ",\"control_source\":\"%s\"", l->in_force ? "lease" : "policy");
+    text_format(to, ",\"policy\":\"%s\"", policy_words[m->policy.kind]);
     if (l->in_force) {
-        text_format(to, ",\"lease\":{\"epoch\":%llu,\"seq\":%llu,", (unsigned long long)l->epoch, (unsigned long long)l->seq);
+        text_format(to, ",\"lease\":{\"epoch\":%llu,", (unsigned long long)l->epoch);
+        text_format(to, "\"seq\":%llu,", (unsigned long long)l->seq);
         put_measured(to, "expires_in_s", l->ends_ms > now_ms ? (double)(l->ends_ms - now_ms) / 1000 : 0, 1);
         text_put(to, "}");
     }
