@@ -121,6 +121,13 @@ def _record(house: House, memory: Memory, rulings: dict[str, Ruling], now_s: flo
     house.draft.told = dict(told_before)
     for key, ruling in rulings.items():
         before = memory.told.get(key)
+        if (
+            before is not None
+            and before.number == ruling.number
+            and before.rule == ruling.rule
+            and before.limited_by == ruling.limited_by
+        ):
+            continue  # most of them, most of the time
         told = noticed(ruling, before, now_s)
         if told is not None:
             decisions.append(ruling)

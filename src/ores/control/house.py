@@ -285,11 +285,14 @@ def _on_the_way(house: House, unit: Unit, window_s: float, ramp_w_per_s: float) 
     if len(sent) > SENT_MAX or (len(sent) > 1 and sent[1].at_s <= since_s):
         kept = (s for s, after in pairwise(sent) if after.at_s > since_s)
         sent = (*kept, sent[-1])[-SENT_MAX:]
-    house.draft.sent[unit.key] = sent
     if len(sent) > 1:
-        powers = [s.power_w for s in sent]
-        unit.seen_low_w = min(unit.seen_low_w, *powers)
-        unit.seen_high_w = max(unit.seen_high_w, *powers)
+        oldest_w, *powers_w = (s.power_w for s in sent)
+        low_w, high_w = min(powers_w), max(powers_w)
+        if low_w <= oldest_w <= high_w and len(sent) > 2:
+            sent = sent[1:]  # those that outlive it say as much; a meter that speaks often sends many
+        unit.seen_low_w = min(unit.seen_low_w, low_w, oldest_w)
+        unit.seen_high_w = max(unit.seen_high_w, high_w, oldest_w)
+    house.draft.sent[unit.key] = sent
 
 
 def _battery(house: House, battery: Battery) -> BatteryUnit:

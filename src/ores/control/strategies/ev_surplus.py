@@ -38,10 +38,13 @@ def _surplus(house: House) -> list[Offer]:
     if left_w is None:
         return [_offer(unit, 0.0, POLICY, f"paused: {house.unknown}") for unit in house.chargers]
     offers = []
+    reason = f"{kilo(max(0.0, left_w))} of surplus"
     for unit in house.chargers:
         power_w = min(max(0.0, left_w), unit.high_w) if unit.connected is not False else 0.0
-        offers.append(_offer(unit, power_w, POLICY, f"{kilo(max(0.0, left_w))} of surplus"))
-        left_w -= power_w
+        offers.append(_offer(unit, power_w, POLICY, reason))
+        if power_w:
+            left_w -= power_w
+            reason = f"{kilo(max(0.0, left_w))} of surplus"
     return offers
 
 
