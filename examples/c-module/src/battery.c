@@ -13,10 +13,7 @@ double battery_soc_pct(const battery *b) { return b->stored_wh * 100 / CAPACITY_
 own_bounds battery_own_bounds(const battery *b, double reserve_pct)
 {
     own_bounds own = {0, 0, BY_SOC};
-    if (!isfinite(b->stored_wh)) { /* unknown is not full, and not empty either (SET-004) */
-        own.consume_max_w = 0;
-        return own;
-    }
+    if (!isfinite(b->stored_wh)) return own; /* what is not known is neither drawn from (SET-004) nor filled further */
     double reserve_wh = CAPACITY_WH * reserve_pct / 100;
     double free_wh = CAPACITY_WH - b->stored_wh, above_reserve_wh = b->stored_wh - reserve_wh;
     own.consume_max_w = free_wh <= 0 ? 0 : fmin(free_wh * 100 / CHARGE_EFFICIENCY_PCT / step_h, 1e6);

@@ -11,7 +11,7 @@
 
 #include "session.h"
 
-enum { IDLE_BEFORE_EVICTION_MS = 300, STRANGER_BEFORE_EVICTION_MS = 3000, WAITING_MS = 10000, BACKLOG = 16 };
+enum { IDLE_BEFORE_EVICTION_MS = 300, STRANGER_BEFORE_EVICTION_MS = 1500, WAITING_MS = 20000, BACKLOG = 16 };
 
 /* Connections that have not yet said a word: a stranger who only opens them costs a socket each, and no session
    (HTTP-012). */
@@ -160,23 +160,32 @@ static session *session_for_next(uint64_t now_ms)
     return found;
 }
 
-static void admit(const struct pollfd polls[WAITING_ROOM], uint64_t now_ms)
+/* Who has said something, and has waited longest. */
+static waiting *next_to_admit(const struct pollfd polls[WAITING_ROOM])
 {
-    room_is_stuck = false;
+    waiting *found = NULL;
     for (int i = 0; i < WAITING_ROOM; i++) {
         waiting *w = &room[i];
-        if (w->socket < 0) continue;
-        if (polls[i].fd == w->socket && polls[i].revents) {
-            session *s = session_for_next(now_ms);
-            room_is_stuck = room_is_stuck || !s;
-            if (!s) continue;
-            session_open(s, w->socket, now_ms);
-            session_serve(s, &host, now_ms);
-            w->socket = -1;
-        } else if (now_ms - w->since_ms > WAITING_MS) {
-            show_out(w);
-        }
+        bool ready = w->socket >= 0 && polls[i].fd == w->socket && polls[i].revents;
+        if (ready && (!found || w->since_ms < found->since_ms)) found = w;
     }
+    return found;
+}
+
+static void admit(const struct pollfd polls[WAITING_ROOM], uint64_t now_ms)
+{
+    waiting *next;
+    room_is_stuck = false;
+    while (!room_is_stuck && (next = next_to_admit(polls)) != NULL) {
+        session *s = session_for_next(now_ms);
+        room_is_stuck = !s;
+        if (!s) break;
+        session_open(s, next->socket, now_ms);
+        next->socket = -1;
+        if (s->phase != SESSION_FREE) session_serve(s, &host, now_ms);
+    }
+    for (waiting *w = room; w < room + WAITING_ROOM; w++)
+        if (w->socket >= 0 && now_ms - w->since_ms > WAITING_MS) show_out(w);
 }
 
 /* Trust ends now, not at the next connection (TLS-008). Whoever has just released itself still gets its answer. */
