@@ -219,6 +219,7 @@ bool server_wants(struct pollfd polls[SERVER_POLLS])
 
 void server_serve(const struct pollfd polls[SERVER_POLLS], uint64_t now_ms)
 {
+    if (served->pins_changed) drop_unpinned(); /* somebody at the device */
     for (int i = 0; i < SESSIONS; i++) {
         session *s = &sessions[i];
         const struct pollfd *p = &polls[1 + WAITING_ROOM + i];

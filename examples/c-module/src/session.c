@@ -72,7 +72,7 @@ static void queue_reply(session *s, const reply *r, bool with_body, bool keep_al
                 r->status == 200 ? "OK" : "Refused", r->is_problem ? "problem+" : "", r->body.used);
     if (r->allow) text_format(&head, "Allow: %s\r\n", r->allow);
     if (r->status == 426) text_put(&head, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
-    text_format(&head, "Connection: %s\r\n\r\n", r->status == 426 ? "upgrade" : keep_alive ? "keep-alive" : "close");
+    text_format(&head, "Connection: %s\r\n\r\n", r->status == 426 ? "upgrade, close" : keep_alive ? "keep-alive" : "close");
     queue(s, head.start, head.used, now_ms);
     if (with_body && s->phase != SESSION_FREE) queue(s, r->body.start, r->body.used, now_ms);
     if (!keep_alive) s->close_when_sent = true;

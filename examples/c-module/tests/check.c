@@ -275,6 +275,20 @@ static void outcomes_are_told(void)
     expect(says(answer, "\"limit\":{\"result\":\"refused\"") && m.held.max.produce_max_w == 3680);
 }
 
+static void what_cannot_be_kept_is_refused(const char *folder)
+{
+    json root;
+    problem why;
+    const char *limits_ = "{\"elements\":{\"battery\":{\"produce_max_w\":1}}}";
+    uint8_t other[HASH_SIZE] = {8};
+    expect(!store_open("build/not/there"));
+    expect(!json_check(limits_, strlen(limits_), &root) && !failsafe_put(&m, root, &why));
+    expect(strcmp(why.code, "storage_failed") == 0 && m.failsafe.produce_max_w < 0 && m.store_failing); /* SAFE-009 */
+    expect(!pins_add(&m.pins, ROLE_OBSERVER, other) && m.pins.count == 1);                              /* PAIR-015 */
+    expect(says(lease_answer(3, 1, 10, "{}", 12000, 12000), "storage_failed") && m.lease.epoch == 2);   /* LEASE-026 */
+    expect(store_open(folder) && failsafe_put(&m, root, &why) && !m.store_failing);
+}
+
 static void a_reboot_keeps_what_was_agreed(const char *folder)
 {
     char boot_id[17];
@@ -351,6 +365,7 @@ int main(int count, char **paths)
     start_module(folder);
     a_lease_lives_and_ends();
     outcomes_are_told();
+    what_cannot_be_kept_is_refused(folder);
     a_reboot_keeps_what_was_agreed(folder);
     random_bytes_harm_nothing();
     printf("%d checks, %d failed\n", checks, failures);
