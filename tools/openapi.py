@@ -17,10 +17,13 @@ from tools import schemas
 def bundled(name: str) -> dict[str, Any]:
     """A document whose references all lead to its own `components`.
 
+    Paths with servers of their own are left out: such a tool is told one address, and would ask at a wrong place.
+
     Args:
         name: Of its file in `standard/schema/v1`.
     """
     document = yaml.safe_load((schemas.SCHEMAS / name).read_text())
+    document["paths"] = {path: item for path, item in document["paths"].items() if "servers" not in item}
     found: dict[str, Any] = {}
     document = _inlined(document, "", found)
     document["components"]["schemas"] = dict(sorted(found.items()))

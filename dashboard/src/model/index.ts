@@ -254,17 +254,12 @@ export interface DraftModule {
    */
   status: Word
   /**
-   * Keyed by element id.
+   * Keyed by element id, with the capabilities that the path is about; without an element that is not known now.
    */
   elements: {
-    [k: string]: DraftState
+    [k: string]: ElementState
   }
 }
-
-/**
- * An ElementState with the capabilities that the path is about; null is unknown.
- */
-export type DraftState = {} | null
 
 /**
  * Which modules have proven their keys in the connection that is open now.

@@ -81,7 +81,7 @@ def _soc_pct(snapshot: Snapshot) -> float | None:
         capacity_wh = snapshot.topology.capacities[place.key]
         stored += capacity_wh * state.storage.soc_pct
         total_wh += capacity_wh
-    return stored / total_wh if total_wh > 0.0 else None
+    return min(100.0, stored / total_wh) if total_wh > 0.0 else None  # the quotient may round above it
 
 
 def _island(snapshot: Snapshot) -> bool:

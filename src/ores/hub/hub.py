@@ -117,7 +117,7 @@ class Hub:
             self.fanout.tell(frame(DecisionFrame(decision=decision)))
 
     def show_notice(self, notice: Notice) -> None:
-        """A notice was raised."""
+        """A notice has begun, was acknowledged, or has ended."""
         if len(self.fanout):
             self.fanout.tell(frame(NoticeFrame(notice=notice)))
 

@@ -165,7 +165,7 @@ def _assemble(
         owner=Owner(directory, notices, asyncio.get_running_loop().time),
         owner_created=_nothing,
     )
-    notices.on_raised = hub.show_notice
+    notices.on_changed = hub.show_notice
     decisions.on_decision = hub.show_decision
     return hub
 
