@@ -132,15 +132,20 @@ def operations(document: dict[str, Any]) -> dict[str, str]:
 def carried(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
     """What an operation takes and, when all is well, gives, without the words around it."""
 
+    def shared(part: dict[str, Any], of: str) -> dict[str, Any]:
+        found: dict[str, Any] = (
+            document["components"][of][part["$ref"].rpartition("/")[2]] if "$ref" in part else part
+        )
+        return found
+
     def schema_of(part: dict[str, Any]) -> Any:
-        if "$ref" in part:
-            part = document["components"]["responses"][part["$ref"].rpartition("/")[2]]
+        part = shared(part, "responses")
         return {kind: normative(one.get("schema")) for kind, one in part.get("content", {}).items()}
 
     return {
         "parameters": [
             [one["name"], one["in"], bool(one.get("required")), normative(one.get("schema"))]
-            for one in operation.get("parameters", [])
+            for one in (shared(each, "parameters") for each in operation.get("parameters", []))
         ],
         "body": schema_of(operation.get("requestBody", {})),
         "answers": {

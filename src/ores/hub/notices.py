@@ -1,4 +1,4 @@
-"""What a person should know: raised when it begins, acknowledged by who has seen it, ended when it is over."""
+"""What a person should know: raised when it begins, acknowledged once seen, ended when it is over."""
 
 from __future__ import annotations
 
