@@ -19,7 +19,7 @@ from ores.link.client import LinkSession, pair
 from ores.link.clock import RealClock
 from ores.link.desk import PairingDesk, load_or_create_secret
 from ores.link.endpoint import Peer, Reply
-from ores.link.errors import ConfigError, Forbidden
+from ores.link.errors import ConfigError, Forbidden, PeerError
 from ores.link.identity import Identity, new_identity
 from ores.link.limits import Limits
 from ores.link.pairing import HubPairing, ModulePairing, PairingRefused, code_of, new_secret, secret_of
@@ -315,8 +315,9 @@ async def test_a_full_disk_leaves_both_sides_unpaired(tmp_path: Path) -> None:
         blocked.write_text("")
         home.pins._path = blocked / "pins.json"  # type: ignore[misc]
         stranger = LinkSession(HOST, home.server.port, None, None, home.clock, limits=Limits())
-        with pytest.raises(Exception, match=r"pins\.json") as refused:
+        with pytest.raises(PeerError, match=r"pins\.json") as refused:
             await pair(HOST, home.server.port, home.hub, home.desk.code, home.clock, name="home")
+        assert refused.value.code == "storage_failed"
         assert str(tmp_path) not in str(refused.value)
         assert json.loads((await stranger.request("GET", "/pairing")).body) == {"open": True, "paired": False}
         await stranger.close()

@@ -160,7 +160,7 @@ class PairingDesk:
         except ConfigError as error:  # the pins could not be kept: neither side may believe that it is paired
             _log.error("pairing could not be kept: %s", error.detail)
             return problem(
-                "internal", f"the pairing could not be kept ({Path(error.setting).name}: {error.found})"
+                "storage_failed", f"the pairing could not be kept ({Path(error.setting).name}: {error.found})"
             )
 
     def _answer_release(self, peer: Peer) -> Reply:
