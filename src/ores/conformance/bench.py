@@ -68,6 +68,8 @@ class Bench:
         unknown: The kit with a certificate that the module has never seen.
         someone: A key of another hub that would like to pair.
         description: All pages as one; empty before `read_description`.
+        pages: Each page as it came, with its size in bytes.
+        pages_trouble: Why the pages cannot be followed to their end; empty where they can.
         fingerprint: Of the module's key, as first met.
         profile: What the person wants judged, beside the profiles that the module claims.
     """
@@ -81,6 +83,7 @@ class Bench:
     transcript: Transcript = field(default_factory=Transcript)
     description: dict[str, Any] = field(default_factory=dict)
     pages: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    pages_trouble: str = ""
     fingerprint: str = ""
     paired: bool = False
     kept: Kept = field(default_factory=Kept)
@@ -159,7 +162,7 @@ class Bench:
             self._once[scenario] = future
             try:
                 future.set_result(await scenario(self))
-            except Failed as error:
+            except Exception as error:  # noqa: BLE001 - handed to every check that looks at it
                 future.set_exception(error)
                 future.exception()  # seen: several checks, or none, may look at it
         return await self._once[scenario]  # type: ignore[no-any-return]
@@ -174,14 +177,20 @@ class Bench:
         """
         peer = self.controller if self.paired else self.stranger
         path: str | None = "/description"
-        self.pages = []
+        self.pages, self.pages_trouble, seen = [], "", set[str]()
         while path is not None:
+            seen.add(path)
             answer = await peer.request("GET", path)
             need(answer.status == 200, f"GET {path} was answered with {answer.status}; 200 is demanded")
             page = answer.json
             need(isinstance(page, dict), f"GET {path} gave {short(page)}; a Description is demanded")
             self.pages.append((page, len(answer.raw)))
             path = page.get("next")
+            if path in seen:
+                self.pages_trouble = (
+                    f"page {len(self.pages)} of the description gives {path} as the next one, again"
+                )
+                break
             need(len(self.pages) <= PAGES_MAX, f"the description has more than {PAGES_MAX} pages")
         joined = dict(self.pages[0][0])
         joined.pop("next", None)
@@ -283,7 +292,17 @@ class Bench:
             )
         self.paired = True
         await self.stranger.close()
+        if self.kept.policy is None:
+            await self._remember()
         return bool(fits)
+
+    async def _remember(self) -> None:
+        """What the module holds before the kit changes anything."""
+        found = {}
+        for path in ("/failsafe", "/policy", "/settings"):
+            answer = await self.controller.request("GET", path)
+            found[path] = answer.json if answer.status == 200 else None
+        self.kept = Kept(found["/failsafe"], found["/policy"], found["/settings"])
 
     async def release(self) -> Answer:
         """Give up the kit's own pin."""
