@@ -10,12 +10,25 @@ from typing import Final
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section
-from ores.conformance.checks import leases, lockout, messages, pairing, release, strangers
+from ores.conformance.checks import (
+    description,
+    elements,
+    holds,
+    leases,
+    lockout,
+    messages,
+    pairing,
+    release,
+    strangers,
+)
 
 SECTIONS: Final[tuple[Section[Bench], ...]] = (
     strangers.section,
     pairing.section,
+    description.section,
+    elements.section,
     leases.section,
+    holds.section,
     release.section,
     lockout.section,
     messages.section,
