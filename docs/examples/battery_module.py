@@ -1,4 +1,4 @@
-"""A battery as an ORES module. Run it: `python docs/examples/battery_module.py my-battery`."""
+"""A battery as an ORES module. Run it: `python battery_module.py my-battery`."""
 
 import sys
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tools.website import scripts
+from tools.website.links import broken
 from tools.website.pages import ROOT
 from tools.website.stage import stage
 
@@ -20,17 +21,19 @@ def main(arguments: list[str]) -> int:
     site = Path(arguments[0] if arguments else ROOT / "site").resolve()
     config, wrong = stage(ROOT / ".site" / "stage")
     scripts.put(config.parent / "pages" / "assets")
-    for line in wrong:
-        print(line, file=sys.stderr)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", str(config)]
     done = subprocess.run(command, cwd=config.parent, check=False, capture_output=True, text=True)
-    if done.returncode != 0 or wrong:
-        print(done.stdout, done.stderr.partition("Traceback (most recent")[0], sep="", file=sys.stderr)
+    if done.returncode != 0:
+        wrong += [done.stdout, done.stderr.partition("Traceback (most recent")[0]]
+        print("\n".join(wrong), file=sys.stderr)
         return 1
     built = config.parent / "built"
     for page in built.rglob("*.html"):
         local = os.path.relpath(built / "assets" / "iframe-worker.js", page.parent)
         page.write_text(page.read_text().replace(_ELSEWHERE, local))
+    if wrong := [*wrong, *broken(built)]:
+        print("\n".join(wrong), file=sys.stderr)
+        return 1
     shutil.rmtree(site, ignore_errors=True)
     shutil.copytree(built, site)
     print(f"the site is in {site}")

@@ -63,6 +63,8 @@ def _titled(found: re.Match[str]) -> str:
     if language == "json" and name:
         title = f"{name}, refused at {broken}" if broken else name
         return f'{indent}{ticks}json title="{title.replace(chr(34), chr(39))}"'
+    if rest.startswith("write="):
+        return f'{indent}{ticks}{language} title="{rest.removeprefix("write=")}"'
     known = {"vectors": "text", "console": "text"}
     return f"{indent}{ticks}{known.get(language, language or 'text')}"
 
