@@ -13,12 +13,15 @@ from ores.conformance.check import Section
 from ores.conformance.checks import (
     description,
     elements,
+    failsafe,
     holds,
     leases,
     lockout,
     messages,
     pairing,
+    readings,
     release,
+    restart,
     strangers,
 )
 
@@ -29,6 +32,9 @@ SECTIONS: Final[tuple[Section[Bench], ...]] = (
     elements.section,
     leases.section,
     holds.section,
+    readings.section,
+    failsafe.section,
+    restart.section,
     release.section,
     lockout.section,
     messages.section,

@@ -174,10 +174,10 @@ async def state_setpoint_range(bench: Bench) -> None:
 async def limit_holds(bench: Bench) -> None:
     """HOLD-001: measured power stays within the limit in force."""
     tried = 0
-    for element, way, now_w in await _flowing(bench):
+    for element, way, now_w in await flowing(bench):
         bound_w = _whole(element, now_w / 2)
         await bench.give({element["id"]: {"limit": {way: bound_w}}}, ttl_s=20)
-        await _kept(bench, element, way, bound_w)
+        await kept(bench, element, way, bound_w)
         tried += 1
         if tried == 2:
             break
@@ -187,7 +187,7 @@ async def limit_holds(bench: Bench) -> None:
         await bench.give(
             {move.id: {"limit": {way: bound_w}, "setpoint": {"power_w": move.power_w}}}, ttl_s=20
         )
-        await _kept(bench, move.element, way, bound_w)
+        await kept(bench, move.element, way, bound_w)
         tried += 1
     await bench.calm()
     if not tried:
@@ -197,16 +197,16 @@ async def limit_holds(bench: Bench) -> None:
 @section.check("limit-zero", timed=True)
 async def limit_zero(bench: Bench) -> None:
     """CAP-008: a limit of 0 is reached, but for the module's own needs of 2 % of the rating."""
-    flowing = await _flowing(bench)
+    found = await flowing(bench)
     move = await _move_or_none(bench)
     if move is not None and _way_of(move) in _limits(move.element):
         way = _way_of(move)
         await bench.give({move.id: {"limit": {way: 0}, "setpoint": {"power_w": move.power_w}}}, ttl_s=20)
-        await _kept(bench, move.element, way, 0.0)
-    elif flowing:
-        element, way, _ = flowing[0]
+        await kept(bench, move.element, way, 0.0)
+    elif found:
+        element, way, _ = found[0]
         await bench.give({element["id"]: {"limit": {way: 0}}}, ttl_s=20)
-        await _kept(bench, element, way, 0.0)
+        await kept(bench, element, way, 0.0)
     else:
         not_applicable("no element with a limit has power that could be limited now")
     await bench.calm()
@@ -215,10 +215,10 @@ async def limit_zero(bench: Bench) -> None:
 @section.check("limit-binds-policy", timed=True)
 async def limit_binds_policy(bench: Bench) -> None:
     """HOLD-004: a lease that only limits lets the policy decide, within the limit."""
-    for element, way, now_w in await _flowing(bench):
+    for element, way, now_w in await flowing(bench):
         bound_w = _whole(element, now_w / 3)
         await bench.give({element["id"]: {"limit": {way: bound_w}}}, ttl_s=20)
-        await _kept(bench, element, way, bound_w)
+        await kept(bench, element, way, bound_w)
         await bench.calm()
         return
     elements = bench.having("limit")
@@ -272,7 +272,7 @@ async def produce_available(bench: Bench) -> None:
         not_applicable(f"{element['id']} does not know what its source could give, or it gives nothing now")
     bound_w = _whole(element, available_w / 4)
     await bench.give({element["id"]: {"limit": {"produce_max_w": bound_w}}}, ttl_s=20)
-    await _kept(bench, element, "produce_max_w", bound_w)
+    await kept(bench, element, "produce_max_w", bound_w)
     now_w = point(await bench.state(), element["id"], "produce", "available_w")
     await bench.calm()
     need(
@@ -389,7 +389,7 @@ def _within(state: Mapping[str, Any], element: Element) -> None:
         )
 
 
-async def _kept(bench: Bench, element: Element, way: str, bound_w: float) -> None:
+async def kept(bench: Bench, element: Element, way: str, bound_w: float) -> None:
     """The measured power comes below a limit in time, and stays there for the next states."""
     sign = 1 if way == "consume_max_w" else -1
     rating_w = float(declared(element, "rating").get(way, 0))
@@ -412,7 +412,7 @@ async def _kept(bench: Bench, element: Element, way: str, bound_w: float) -> Non
     )
 
 
-async def _flowing(bench: Bench) -> list[tuple[Element, str, float]]:
+async def flowing(bench: Bench) -> list[tuple[Element, str, float]]:
     """Elements with a limit in the direction in which power flows by the policy now, and how much, W >= 0."""
     state = await bench.state()
     found = []
