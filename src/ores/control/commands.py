@@ -121,7 +121,12 @@ def _charger_command(unit: ChargerUnit) -> ElementCommand:
 
 
 def _heat_ruling(house: House, asked: Asked, unit: HeatUnit) -> Ruling:
-    limit = _plain_limits(unit.place, asked)
+    place = unit.place
+    told = bool(unit.rule or unit.limited) or unit.mode is not None
+    asks = told or place.key in asked.bounds or place.module_id in asked.bounds
+    if not asks and (standing := _standing(house, place.key)) is not None:
+        return standing
+    limit = _plain_limits(place, asked)
     if not unit.rule:
         unit.say("policy", POLICY, "owner", "nobody asks for anything: it keeps to its own policy")
     command = ElementCommand(
@@ -131,7 +136,8 @@ def _heat_ruling(house: House, asked: Asked, unit: HeatUnit) -> Ruling:
     # Modes have no size: each counts as its own number.
     names = [unit.heat.blocked, unit.heat.normal, unit.heat.boost]
     number = 1000.0 * (names.index(unit.mode) + 1) if unit.mode in names else 0.0
-    return ruling(house, unit, command, number)
+    made = ruling(house, unit, command, number)
+    return made if asks else _keep(house, made)
 
 
 def _plain_limits(place: Place, asked: Asked) -> Limits | None:

@@ -116,11 +116,7 @@ class House:
         self.free: set[str] = set()
         self.heats: list[HeatUnit] = []
         self._behind: dict[str, list[BatteryUnit]] | None = None
-        self._steered = {
-            module_id
-            for module_id, module in snapshot.modules.items()
-            if module.fresh and module.state is not None and (watched or module.controllable)
-        }
+        self._steered = snapshot.steers(watched=watched)
 
     def state(self, place: Place) -> ElementState | None:
         """The state of an element, None where it is unknown."""

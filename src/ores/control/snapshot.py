@@ -30,6 +30,10 @@ class ModuleSnapshot(Struct, frozen=True, kw_only=True):
     controllable: bool = True
     seen: dict[str, object] = field(default_factory=dict)
 
+    def steers(self, *, watched: bool = False) -> bool:
+        """Whether it is alive, and ours to control or `watched`."""
+        return self.fresh and self.state is not None and (watched or self.controllable)
+
 
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The house at the moment of the cycle.
@@ -38,11 +42,21 @@ class Snapshot(Struct, frozen=True, kw_only=True):
         modules: Keyed by module id.
         preferences: What the owner wants.
         topology: Compiled from the descriptions of these modules.
+        steered: A shortcut: ids of the modules that are alive and ours to control, where whoever freezes the
+            picture knows them already.
     """
 
     modules: Mapping[str, ModuleSnapshot]
     preferences: Preferences
     topology: Topology
+    steered: frozenset[str] | None = None
+
+    def steers(self, *, watched: bool = False) -> frozenset[str]:
+        """Ids of the modules that are decided about: those alive, and ours to control or `watched`."""
+        if self.steered is not None and not watched:
+            return self.steered
+        modules = self.modules.items()
+        return frozenset(module_id for module_id, module in modules if module.steers(watched=watched))
 
     def element(self, module_id: str, element_id: str) -> ElementState | None:
         """The state of an element, or None where it is unknown: stale, absent, or of bad quality."""

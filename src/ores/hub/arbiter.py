@@ -70,6 +70,7 @@ class Arbiter:
         self._frozen: dict[str, ModuleSnapshot] = {}
         self._heard: list[ModuleLink] = []
         self._frozen_until_s = -inf
+        self._steered: frozenset[str] | None = None
         self.meter = ""
         self._seen = self._freeze(0.0)
         self._flow = flow(self._seen)
@@ -193,16 +194,24 @@ class Arbiter:
         heard, self._heard = self._heard, []
         if now_s >= self._frozen_until_s:
             before, self._frozen = self._frozen, {}
-            self._frozen_until_s = inf
+            self._frozen_until_s, self._steered = inf, None
             for link in self._described:
                 self._freeze_link(link, now_s, before.get(link.id))
         else:
             for link in heard:
                 if link.id in self._frozen and self._federation.links.get(link.id) is link:
                     self._freeze_link(link, now_s, None)
-        return Snapshot(
-            modules=dict(self._frozen), preferences=self._preferences.get(), topology=self._topology
+                    steers = self._frozen[link.id].steers()
+                    if self._steered is not None and (link.id in self._steered) is not steers:
+                        self._steered = None
+        snapshot = Snapshot(
+            modules=dict(self._frozen),
+            preferences=self._preferences.get(),
+            topology=self._topology,
+            steered=self._steered,
         )
+        self._steered = snapshot.steers()
+        return snapshot
 
     def _freeze_link(self, link: ModuleLink, now_s: float, before: ModuleSnapshot | None) -> None:
         fresh, description = link.is_fresh(now_s), link.known_description
