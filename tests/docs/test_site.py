@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -117,3 +118,17 @@ def test_what_stands_behind_a_fence_s_language_is_its_title() -> None:
 
 def test_lists_are_lists_as_on_a_forge() -> None:
     assert prepared("Two things:\n- one\n  - inner\n- two") == "Two things:\n\n- one\n    - inner\n- two\n"
+
+
+def test_what_stands_in_a_block_stays_as_it_is() -> None:
+    block = "```text\n  two\n   three\n        eight\n- no point\n\n```\n"
+    assert prepared(block) == block
+    assert prepared("- point\n\n  ```sh\n  if it; then\n    this\n  ```").endswith(
+        "    ```sh\n    if it; then\n      this\n    ```\n"
+    )
+
+
+def test_a_program_of_a_page_can_be_copied_from_the_site(site: Path) -> None:
+    page = (site / "docs/your-first-module.html").read_text()
+    shown = html.unescape(re.sub(r"<[^>]+>", "", page))
+    assert (ROOT / "docs/examples/battery_module.py").read_text() in shown

@@ -39,21 +39,21 @@ def prepared(
         page_of: From the target of a link to the target on the site.
     """
     lines: list[str] = []
-    fence = ""
+    fence = more = ""
     for line in text.splitlines():
         found = _FENCE.match(line)
         if fence:
-            lines.append(_deeper(line))
+            lines.append(more + line if line else line)
             if found and found[2].startswith(fence) and not found[3]:
                 fence = ""
             continue
         if found:
-            fence = found[2]
-            lines.append(_deeper(_titled(found)))
+            fence, more = found[2], _missing(line)
+            lines.append(more + _titled(found))
             continue
         if _POINT.match(line) and lines and lines[-1].strip() and not _in_list(lines):
             lines.append("")
-        lines.append(_deeper(_linked(line, homes, unknown, page_of)))
+        lines.append(_missing(line) + _linked(line, homes, unknown, page_of))
     return "\n".join(lines) + "\n"
 
 
@@ -69,12 +69,10 @@ def _titled(found: re.Match[str]) -> str:
     return f"{indent}{ticks}{known.get(language, language or 'text')}"
 
 
-def _deeper(line: str) -> str:
-    """Two or three spaces before something are the inside of a point; Python-Markdown wants four for each."""
+def _missing(line: str) -> str:
+    """The spaces that Python-Markdown wants besides: inside a point it wants four, a forge two or three."""
     inside = len(line) - len(line.lstrip(" "))
-    return (
-        line if inside < 2 else " " * (_SPACES * ((inside + 1) // 3 if inside > 2 else 1)) + line.lstrip(" ")
-    )
+    return " " * (_SPACES - inside) if inside in {2, 3} else ""
 
 
 def _in_list(lines: list[str]) -> bool:
