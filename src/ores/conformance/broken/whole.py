@@ -52,7 +52,8 @@ def elements() -> tuple[model.Element, ...]:
                     consume_max_w=BATTERY_MAX_W, produce_max_w=BATTERY_MAX_W, step_w=STEP_W, response_s=0.5),
                 storage=model.StorageCapability(
                     capacity_wh=CAPACITY_WH, charge_efficiency_pct=96, discharge_efficiency_pct=96,
-                    reserve_setting=True)),
+                    reserve_setting=True),
+                hazard=model.HazardCapability(inputs=["smoke", "over_temperature"])),
         element("inverter", "inverter", bus="grid", terminals=["L1"], connection="single_phase",
                 ac_measure=watt, energy=energy, rating=model.Rating(produce_max_w=2000),
                 limit=model.LimitCapability(produce=True), produce=model.ProduceCapability(peak_w=2500),
@@ -145,6 +146,10 @@ class Whole:
         self._pass_time()
         self.told[name] = command
 
+    def active_hazards(self, _name: str, /) -> tuple[str, ...]:
+        """Nothing smokes."""
+        return ()
+
     def request(self, name: str, request: str, /) -> Refused | None:
         """The tie's two requests, and a black start that its interlock forbids while the grid is there."""
         if name == "tie" and request == "open":
@@ -202,7 +207,7 @@ class Whole:
         )
         return model.ElementState(
             ac_measure=_measured(self.battery_w()),
-            storage=model.Storage(soc_pct=self.soc_pct),
+            storage=model.Storage(soc_pct=self.soc_pct, capacity_wh=CAPACITY_WH, soh_pct=100.0),
             limit=own if self.soc_pct in {0.0, 100.0} else UNSET,
         )
 

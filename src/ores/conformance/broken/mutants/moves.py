@@ -1,0 +1,106 @@
+"""Modules with wrong signs, counters and old values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ores.conformance.broken.mutants.readings import told
+from ores.conformance.broken.registry import broken
+from ores.conformance.broken.seams import Seams
+from ores.module import module as sdk
+from ores.module.counters import EnergyCounters
+
+
+def _turned(measured: Any) -> Any:
+    """The same with the other sign."""
+    turned = {**measured, "power_w": -measured["power_w"]}
+    if "terminals" in measured:
+        turned["terminals"] = {
+            key: {**one, "power_w": -one["power_w"]} for key, one in measured["terminals"].items()
+        }
+    return turned
+
+
+def _counters(seams: Seams, element: str, change: Any) -> None:
+    """Change the counters of one element in each state."""
+    told(seams, element, lambda found: {**found, "energy": {**found["energy"], **change(found["energy"])}})
+
+
+@broken("sign-of-power")
+def tells_what_the_sun_gives_as_taken(seams: Seams) -> None:
+    """Generation is a good thing, and so positive."""
+
+    def change(found: Any) -> Any:
+        measured = found["dc_measure"]
+        turned = {**measured, "power_w": -measured["power_w"], "current_a": -measured["current_a"]}
+        return {**found, "dc_measure": turned}
+
+    told(seams, "string", change)
+
+
+@broken("sign-of-power", variant="load")
+def tells_consumption_as_negative(seams: Seams) -> None:
+    """As a bank account would."""
+    told(
+        seams,
+        "heat",
+        lambda found: {**found, "ac_measure": _turned(found["ac_measure"]), "energy": _swapped(found)},
+    )
+
+
+def _swapped(found: Any) -> Any:
+    """The counters the other way round."""
+    energy = found["energy"]
+    return {**energy, "energy_in_wh": energy["energy_out_wh"], "energy_out_wh": energy["energy_in_wh"]}
+
+
+@broken("sign-at-connection-point")
+def tells_export_as_positive(seams: Seams) -> None:
+    """Its clamp is the wrong way round, counters and all."""
+    told(
+        seams,
+        "mains",
+        lambda found: {**found, "ac_measure": _turned(found["ac_measure"]), "energy": _swapped(found)},
+    )
+
+
+@broken("state-values-fresh")
+def keeps_its_currents_for_long(seams: Seams) -> None:
+    """Power is read each second, and currents once."""
+    first: list[Any] = []
+
+    def change(found: Any) -> Any:
+        conductor = found["ac_measure"]["terminals"]["L1"]
+        first.append(conductor["current_a"])
+        old = {**conductor, "current_a": first[0]}
+        return {**found, "ac_measure": {**found["ac_measure"], "terminals": {"L1": old}}}
+
+    told(seams, "battery", change)
+
+
+@broken("counter-monotonic")
+def turns_its_counter_back(seams: Seams) -> None:
+    """A counter of a few bits, which runs over."""
+    _counters(seams, "heat", lambda energy: {"energy_in_wh": energy["energy_in_wh"] % 0.3})
+
+
+@broken("counter-epoch")
+def begins_to_count_anew_after_each_boot(seams: Seams) -> None:
+    """In the same epoch as before."""
+
+    def forgetful(elements: Any, _saved_wh: Any, _epoch: int) -> EnergyCounters:
+        return EnergyCounters(elements, {}, 7)
+
+    seams.attribute(sdk, "EnergyCounters", forgetful)
+
+
+@broken("counter-directions")
+def counts_in_what_flows_out(seams: Seams) -> None:
+    """Two wires were swapped."""
+    told(seams, "evse", lambda found: {**found, "energy": _swapped(found)})
+
+
+@broken("counter-matches-power")
+def counts_ten_times_too_much(seams: Seams) -> None:
+    """It takes tenths of a watt-hour for whole ones."""
+    _counters(seams, "evse", lambda energy: {"energy_in_wh": energy["energy_in_wh"] * 10})
