@@ -444,33 +444,46 @@ class Bench:
         """
         before = (await self.state()).get("boot_id")
         await self._switch_off_and_on()
+        await self.back_after_restart(before)
+
+    async def back_after_restart(self, before: str | None) -> None:
+        """Wait until it is there again with another boot.
+
+        Raises:
+            Failed: It does not come back within `RESTART_S`.
+        """
         await self.close_stream()
         await self.controller.close()
         deadline_s = self.elapsed_s + RESTART_S
         while self.elapsed_s < deadline_s:
             try:
-                now = (await self.state()).get("boot_id")
+                if (await self.state()).get("boot_id") != before:
+                    return
             except Failed:
-                await self.close_stream()
-                await self.pause(0.2)
-                continue
-            if now != before:
-                return
+                await self.pause(0.1)
             await self.close_stream()
-            await self.pause(0.2)
+            await self.pause(0.1)
         fail(f"the module was not back with a new boot_id {RESTART_S:g} s after it was restarted")
+
+    async def restart_by_request(self) -> None:
+        """Ask the module to restart.
+
+        Raises:
+            Failed: It refuses, though it offers to.
+        """
+        answer = await self.controller.request("POST", "/requests", {"request": "restart"})
+        need(
+            answer.status == 200 and answer.json.get("result") == "accepted",
+            f"the request `restart`, which the description offers, was answered with {answer.status} "
+            f"{short(answer.raw)}",
+        )
 
     async def _switch_off_and_on(self) -> None:
         if self.options.restart_command is not None:
             process = await asyncio.create_subprocess_shell(self.options.restart_command)
             need(await process.wait() == 0, f"the restart command ended with status {process.returncode}")
         elif "restart" in self.description.get("requests", []):
-            answer = await self.controller.request("POST", "/requests", {"request": "restart"})
-            need(
-                answer.status == 200 and answer.json.get("result") == "accepted",
-                f"the request `restart`, which the description offers, was answered with {answer.status} "
-                f"{short(answer.raw)}",
-            )
+            await self.restart_by_request()
         elif not await self.ask("Switch the module off and on again."):
             fail(
                 "nobody could switch the module off and on: it offers no request `restart`; "

@@ -91,6 +91,7 @@ class Running:
         self._restart: Final = restart
         self._now: _Boot
         self._restarting: asyncio.Task[None] | None = None
+        self._asked = 0
         self.restarts = 0
 
     @property
@@ -169,13 +170,19 @@ class Running:
                 return
 
     def restart_soon(self) -> None:
-        """Restart when the answer to whoever asked is out; asked again meanwhile, it is one restart."""
+        """Restart when the answer to whoever asked is out; asked again before that, it is one restart."""
+        self._asked += 1
         if self._restarting is None or self._restarting.done():
             self._restarting = asyncio.create_task(self._restart_later(), name="restart")
 
     async def _restart_later(self) -> None:
-        await self._clock.sleep(ANSWER_S)
-        await self.restart()
+        done = -1
+        while (
+            done < self._asked
+        ):  # the new boot answers before its announcement is out, and may be asked anew
+            await self._clock.sleep(ANSWER_S)
+            done = self._asked
+            await self.restart()
 
     async def _begin(self, port: int) -> None:
         self._now = await self._boot(self, port)

@@ -231,7 +231,7 @@ async def put_reads_back(bench: Bench) -> None:
     if limitable(bench):
         element, way, rating = a_limit(bench)
         tried.append(("/failsafe", {"elements": {element["id"]: {way: round(rating / 3)}}}))
-    stores = _reservable(bench)
+    stores = reservable(bench)
     if stores:
         tried.append(("/settings", {"elements": {stores[0]["id"]: {"storage": {"reserve_pct": 12}}}}))
     for path, body in tried:
@@ -441,14 +441,15 @@ def _policies(bench: Bench) -> list[str]:
     return list(bench.description.get("policies", []))
 
 
-def _reservable(bench: Bench) -> list[Element]:
+def reservable(bench: Bench) -> list[Element]:
+    """Stores that take the setting `reserve_pct`."""
     return [
         element for element in bench.having("storage") if declared(element, "storage").get("reserve_setting")
     ]
 
 
 def _a_store(bench: Bench) -> Element:
-    stores = _reservable(bench)
+    stores = reservable(bench)
     return stores[0] if stores else not_applicable("no store takes the setting reserve_pct")
 
 

@@ -81,14 +81,6 @@ async def _agree(bench: Bench) -> None:
         await bench.put("/settings", {"elements": {stores[0]["id"]: {"storage": {"reserve_pct": 17}}}})
 
 
-async def end(bench: Bench) -> None:
-    """Put back what was there."""
-    await bench.put_back()
-
-
-section.end = end
-
-
 async def _snapshot(bench: Bench, state: Mapping[str, Any]) -> Snapshot:
     description = await bench.read_description()
     kept: dict[str, Any] = {}
