@@ -233,7 +233,7 @@ def test_a_body_of_10_mb_is_refused_unread() -> None:
 
 def test_a_rank_above_the_app_s_is_refused_with_the_reason() -> None:
     async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
-        for rank in ("protection", "grid_obligation", "plan"):
+        for rank in ("protection", "grid_obligation", "policy"):
             async with http.post(f"{API}/proposals", json={**WISH, "rank": rank}) as response:
                 body = await problem(response, 403, "rank_not_allowed")
                 assert "owner_bounds" in body["detail"]

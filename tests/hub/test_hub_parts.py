@@ -21,7 +21,7 @@ from ores.hub.membership import join_address, split_address
 from ores.hub.module_link import ModuleLink
 from ores.hub.notices import ACTIVE_MAX, Notices
 from ores.hub.promises import binds, narrower, same, wider
-from ores.hub.proposals import PROPOSALS_MAX, Proposals
+from ores.hub.proposals import OF_ONE_SOURCE_MAX, PROPOSALS_MAX, Proposals
 from ores.hub.record import Flattener
 from ores.hub.state_dir import StateDir
 from ores.link import codec
@@ -232,10 +232,10 @@ def test_proposals_expire_and_newer_ones_replace_older_ones() -> None:
         await clock.sleep(10)
         assert proposals.held() == []
         for number in range(PROPOSALS_MAX):
-            proposals.put(proposal(str(number)))
+            proposals.put(proposal(str(number), source=f"app {number // OF_ONE_SOURCE_MAX}"))
         with pytest.raises(Unavailable, match=str(PROPOSALS_MAX)):
             proposals.put(proposal("one more"))
-        proposals.put(proposal("0"))
+        proposals.put(proposal("0", source="app 0"))
         with pytest.raises(InvalidMessage, match="neither bounds nor wish"):
             proposals.put(msgspec.structs.replace(proposal(), bounds=UNSET))
 

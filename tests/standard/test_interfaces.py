@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,10 @@ import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from tools import schemas
 
+from ores.hub.api import access
 from ores.hub.api.app import ROUTES
+from ores.hub.api.drafts import DRAFT_PATHS
+from ores.hub.callers import RANKS_OF, ROLES
 from ores.link.desk import PATHS as PAIRING_PATHS
 
 OPENAPI = ["openapi-module.yaml", "openapi-hub.yaml", "openapi-cloud.yaml"]
@@ -161,7 +165,66 @@ def documented(name: str) -> set[tuple[str, str]]:
 
 
 def test_the_hub_serves_what_its_document_says_and_no_more() -> None:
-    assert {(method, path) for method, path, _ in ROUTES} == documented("openapi-hub.yaml")
+    served = {(method, path) for method, path, _ in (*ROUTES, *DRAFT_PATHS)}
+    assert served == documented("openapi-hub.yaml")
+
+
+def test_only_the_draft_s_paths_lie_at_the_root() -> None:
+    paths = load("openapi-hub.yaml")["paths"]
+    assert {path for path, item in paths.items() if "servers" in item} == {path for _, path, _ in DRAFT_PATHS}
+
+
+def test_the_document_says_who_may_do_what_as_the_hub_does() -> None:
+    said = {
+        (what.split()[0], what.split()[1]): frozenset(operation.get("x-roles", ()))
+        for document, what, operation in OPERATIONS
+        if document == "openapi-hub.yaml"
+    }
+    assert said == {**access.MAY, **dict.fromkeys(access.OPEN, frozenset())}
+
+
+CHAPTER_6 = (schemas.STANDARD / "spec/06-hub-api.md").read_text()
+
+
+def rows_of(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading that has this text."""
+    lines = CHAPTER_6[CHAPTER_6.index(heading) :].splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    first = lines.index(table[0])
+    height = next(at for at, line in enumerate(lines[first:]) if not line.startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[first : first + height]]
+
+
+def test_the_chapter_says_who_may_do_what_as_the_hub_does() -> None:
+    head, _, *rows = rows_of("## 6.2")
+    assert head[2:] == list(ROLES)
+    said = {
+        (method, re.findall("`(.+?)`", resource)[0]): {
+            role for role, may in zip(ROLES, cells, strict=True) if may
+        }
+        for resource, methods, *cells in rows
+        for method in methods.split(", ")
+    }
+    at_root = {(method, path) for method, path, _ in DRAFT_PATHS}
+    served = {key: set(roles) for key, roles in access.MAY.items() if key not in at_root}
+    assert said == {**served, **{key: set() for key in access.OPEN}}
+
+
+def test_the_chapter_says_who_may_propose_with_which_rank_as_the_hub_does() -> None:
+    rows = rows_of("Ranks, strongest first")[2:]
+    ranks = schemas.files()["hub"]["$defs"]["Rank"]["enum"]
+    assert [row[0].strip("`") for row in rows] == ranks
+    said = {(role, row[0].strip("`")) for row in rows for role in ROLES if re.search(rf"\b{role}\b", row[2])}
+    assert said == {(role, rank) for role, ranks in RANKS_OF.items() for rank in ranks}
+
+
+def test_the_chapter_names_the_paths_of_the_draft() -> None:
+    said = {
+        (method, path.strip("`"))
+        for path, methods, _ in rows_of("## 6.13")[2:]
+        for method in methods.split(", ")
+    }
+    assert said == {(method, path) for method, path, _ in DRAFT_PATHS}
 
 
 def test_the_link_serves_the_pairing_that_the_document_says() -> None:

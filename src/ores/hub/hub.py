@@ -21,6 +21,7 @@ from ores.hub.membership import Membership
 from ores.hub.module_link import ModuleLink
 from ores.hub.notices import Notices
 from ores.hub.owner import Owner
+from ores.hub.people import People
 from ores.hub.preferences import PreferencesStore
 from ores.hub.proposals import Proposals
 from ores.hub.times import rfc3339
@@ -48,6 +49,7 @@ class Hub:
     fanout: Fanout
     history: History
     owner: Owner
+    people: People
     owner_created: Callable[[], Awaitable[None]]
 
     def status(self) -> HubStatus:

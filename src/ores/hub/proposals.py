@@ -9,12 +9,12 @@ from msgspec import UNSET
 
 from ores.control.offers import Offer, prepare
 from ores.link.clock import Clock
-from ores.link.errors import Forbidden, InvalidMessage, Unavailable
+from ores.link.errors import InvalidMessage, Unavailable
 from ores.model import Proposal
 
 PROPOSALS_MAX = 512
-APP_RANKS = ("owner_bounds", "owner_wish")
-"""What somebody at the page or an app may claim; the other ranks speak for others."""
+OF_ONE_SOURCE_MAX = 128
+"""One app gone mad must not silence the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Proposals:
 
         Raises:
             InvalidMessage: It proposes nothing, or its subject is not complete.
-            Unavailable: There are too many already.
+            Unavailable: There are too many already, in all or of this source.
         """
         check(proposal)
         self.expire()
@@ -60,6 +60,12 @@ class Proposals:
                 f"{PROPOSALS_MAX} proposals are held already; remove one or wait for one to expire",
                 code="too_many_proposals",
             )
+        of_source = sum(source == proposal.source for source, _ in self._held)
+        if key not in self._held and of_source >= OF_ONE_SOURCE_MAX:
+            raise Unavailable(
+                f"{OF_ONE_SOURCE_MAX} proposals of {proposal.source!r} are held already; withdraw one",
+                code="too_many_proposals",
+            )
         now_s = self._clock.now()
         self._held[key] = Held(proposal, prepare(proposal, now_s), now_s + proposal.ttl_s)
         self.version += 1
@@ -69,6 +75,12 @@ class Proposals:
         """Forget one; returns whether it was there."""
         self.version += 1
         return self._held.pop((source, proposal_id), None) is not None
+
+    def remove_source(self, source: str) -> None:
+        """Forget all that somebody has proposed."""
+        self.version += 1
+        for key in [key for key in self._held if key[0] == source]:
+            del self._held[key]
 
     def get(self, source: str, proposal_id: str) -> Proposal | None:
         """One that holds."""
@@ -110,20 +122,6 @@ def check(proposal: Proposal) -> None:
             raise _invalid(
                 f"$.subject.{name}", "nothing", f"a subject of kind {subject.kind} names its {name}"
             )
-
-
-def check_rank_of_app(proposal: Proposal) -> None:
-    """Refuse a rank that somebody at the page has no right to.
-
-    Raises:
-        Forbidden: Says which ranks are allowed.
-    """
-    if proposal.rank not in APP_RANKS:
-        raise Forbidden(
-            f"$.rank: found {proposal.rank}, allowed are {' and '.join(APP_RANKS)}: "
-            "the other ranks speak for the grid, the equipment or the hub itself",
-            code="rank_not_allowed",
-        )
 
 
 def _invalid(field: str, found: str, allowed: str) -> InvalidMessage:

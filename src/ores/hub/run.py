@@ -22,6 +22,7 @@ from ores.hub.membership import Membership
 from ores.hub.module_link import Connect
 from ores.hub.notices import Notices
 from ores.hub.owner import Owner
+from ores.hub.people import People
 from ores.hub.preferences import PreferencesStore
 from ores.hub.promises import Promises
 from ores.hub.proposals import Proposals
@@ -145,6 +146,7 @@ def _assemble(
     federation.events = cycle
     federation.on_changed = membership_changed
     preferences.watch(lambda _now: arbiter.preferences_changed())
+    owner = Owner(directory, notices, asyncio.get_running_loop().time)
     pins = Pins.load(directory.file("pins.json"))
     hub = Hub(
         config=config,
@@ -162,7 +164,8 @@ def _assemble(
         picture=Picture(clock, federation, arbiter, decisions, notices),
         fanout=fanout,
         history=history,
-        owner=Owner(directory, notices, asyncio.get_running_loop().time),
+        owner=owner,
+        people=People(directory, notices, clock, owner, proposals.remove_source),
         owner_created=_nothing,
     )
     notices.on_changed = hub.show_notice

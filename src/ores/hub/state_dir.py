@@ -9,7 +9,8 @@ DIR/
   modules.json       what it knows of them beside their keys: address, watch mode
   failsafe-ID.json   what a module keeps without a hub, for when it is away
   preferences.json   what the owner wants
-  owner.json         name and password hash of the owner
+  owner.json         name and password hash of the first owner
+  access.json        further users and the apps that are let in: hashes of passwords and tokens
   local-token        lets commands of the same user on this machine in without a password
   history.sqlite     series, events and decisions
 ```

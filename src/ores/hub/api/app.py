@@ -9,17 +9,15 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler as AnyHandler
 from aiohttp.typedefs import Middleware
 
-from ores.hub.api import handlers, series
+from ores.hub.api import handlers, people, series
 from ores.hub.api.drafts import DRAFT_PATHS, Handler
-from ores.hub.api.guard import GUARD, Guard
+from ores.hub.api.guard import BASE_PATH, GUARD, Guard
 from ores.hub.api.page import PageFiles
 from ores.hub.api.problems import ApiError, of_http, problem_response
 from ores.hub.api.stream import get_stream
 from ores.hub.api.wire import BODY_MAX_BYTES, HUB
 from ores.hub.hub import Hub
 from ores.link.errors import OresError
-
-BASE_PATH: Final = "/ores/v1"
 
 ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/status", handlers.get_status),
@@ -38,31 +36,38 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("DELETE", "/proposals/{source}/{id}", handlers.delete_proposal),
     ("GET", "/decisions", handlers.get_decisions),
     ("GET", "/notices", handlers.get_notices),
+    ("PUT", "/notices/{id}/acknowledged", handlers.put_acknowledged),
     ("GET", "/preferences", handlers.get_preferences),
     ("PUT", "/preferences", handlers.put_preferences),
-    ("POST", "/owner", handlers.post_owner),
-    ("GET", "/session", handlers.get_session),
-    ("POST", "/session", handlers.post_session),
-    ("DELETE", "/session", handlers.delete_session),
+    ("POST", "/owner", people.post_owner),
+    ("GET", "/session", people.get_session),
+    ("POST", "/session", people.post_session),
+    ("DELETE", "/session", people.delete_session),
+    ("GET", "/users", people.get_users),
+    ("POST", "/users", people.post_user),
+    ("DELETE", "/users/{name}", people.delete_user),
+    ("PUT", "/users/{name}/password", people.put_password),
+    ("GET", "/tokens", people.get_tokens),
+    ("POST", "/tokens", people.post_token),
+    ("DELETE", "/tokens/{id}", people.delete_token),
 )
 """Method, path below `/ores/v1`, and who answers."""
 
 _STREAMS: Final = frozenset({f"{BASE_PATH}/stream", "/hub/communicate"})
 _ANY_PAGE: Final = r"/{path:(?!ores/v1(?:/|$)).*}"
 """What the API does not know is not found; it is no page, and knows no GET."""
-_PAGE: Final = "/{path}"
 
 _log = logging.getLogger(__name__)
 
 
 def make_app(hub: Hub) -> web.Application:
     """Everything the hub serves to people and apps."""
-    guard = Guard(hub.owner, hub.config.allowed_hosts)
+    guard = Guard(hub.people, hub.config.allowed_hosts)
     app = web.Application(client_max_size=BODY_MAX_BYTES, middlewares=[_doors(hub, guard)])
     app[HUB] = hub
     app[GUARD] = guard
     app.on_response_prepare.append(_sign)
-    handlers.prepare(app)
+    people.prepare(app)
     for method, path, handler in ROUTES:
         app.router.add_route(method, BASE_PATH + path, handler)
     for method, path, handler in DRAFT_PATHS:
@@ -75,7 +80,7 @@ def _doors(hub: Hub, guard: Guard) -> Middleware:
     @web.middleware
     async def doors(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
         try:
-            guard.check(request, _api_path(request))
+            guard.check(request)
             _check_size(request)
             if request.path in _STREAMS:
                 return await handler(request)  # an open page must not stop simulated time
@@ -104,13 +109,6 @@ def sign(response: web.StreamResponse) -> None:
     response.headers["Server"] = "ores"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
-
-
-def _api_path(request: web.Request) -> str | None:
-    """The path as the table above names it, whatever way the caller has spelt it; None for the page."""
-    resource = request.match_info.route.resource
-    path = request.path if resource is None else resource.canonical
-    return None if path == _PAGE else path.removeprefix(BASE_PATH)
 
 
 def _check_size(request: web.Request) -> None:

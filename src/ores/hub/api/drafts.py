@@ -37,17 +37,14 @@ def _elements_where(
                 fresh = link.state.elements if status == "online" and link.state is not None else {}
                 modules[link.id] = {
                     "status": status,
-                    "elements": {i: _only(fresh.get(i), points) for i in ids},
+                    "elements": {i: _only(fresh[i], points) for i in ids if i in fresh},
                 }
         return answer({"modules": modules})
 
     return handler
 
 
-def _only(state: ElementState | None, points: tuple[str, ...]) -> object:
-    """None is unknown: the module is silent, or its state does not name the element."""
-    if state is None:
-        return None
+def _only(state: ElementState, points: tuple[str, ...]) -> object:
     shown: dict[str, object] = msgspec.to_builtins(state)
     return {name: value for name, value in shown.items() if not points or name in points}
 

@@ -16,17 +16,15 @@ from typing import Final
 from aiohttp import web
 from yarl import URL
 
+from ores.hub.api import access
 from ores.hub.api.problems import ApiError
-from ores.hub.owner import Owner
+from ores.hub.callers import OWN_USER, Caller
+from ores.hub.people import People
 
+BASE_PATH: Final = "/ores/v1"
+PAGE: Final = "/{path}"
 COOKIE: Final = "ores_session"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
-OPEN_API: Final = frozenset(
-    {("GET", "/session"), ("POST", "/session"), ("DELETE", "/session"), ("POST", "/owner")}
-)
-"""What is answered without log-in: asking whether there is an owner, becoming it, logging in and out."""
-
-
 _PASSED_ON: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 """With these a proxy says that somebody else asks."""
 
@@ -35,21 +33,20 @@ class Guard:
     """Checks each request.
 
     Args:
-        owner: Knows sessions.
+        people: Know sessions and tokens.
         allowed_hosts: Further names of this hub.
     """
 
-    def __init__(self, owner: Owner, allowed_hosts: tuple[str, ...]) -> None:
-        self._owner = owner
+    def __init__(self, people: People, allowed_hosts: tuple[str, ...]) -> None:
+        self._people = people
         machine = socket.gethostname().lower()
         self._names = {"localhost", machine, f"{machine}.local", *(host.lower() for host in allowed_hosts)}
 
-    def check(self, request: web.Request, api_path: str | None) -> None:
-        """Let in or refuse.
+    def check(self, request: web.Request) -> None:
+        """Let in or refuse; the page itself holds no secret.
 
         Args:
             request: Its headers are looked at, never its body.
-            api_path: Below `/ores/v1`, or a draft path; None for the page itself, which holds no secret.
 
         Raises:
             ApiError: Says why not.
@@ -58,15 +55,20 @@ class Guard:
         upgrading = "websocket" in request.headers.get("Upgrade", "").lower()
         if request.method not in SAFE_METHODS or upgrading:
             self._check_origin(request)
+        api_path = table_path(request)
         if api_path is not None and not _is_open(request, api_path):
             self.check_person(request)
 
-    def is_known(self, request: web.Request) -> bool:
-        """Whether the owner, or a command of the hub's own user, asks."""
+    def identify(self, request: web.Request) -> Caller | None:
+        """Who asks; None where nobody is known."""
+        people = self._people
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._owner.is_local_token(token.strip()):
-            return is_loopback(request)
-        return self._owner.knows(request.cookies.get(COOKIE, ""))
+        if scheme.lower() == "bearer":
+            own = people.by_own_file(token.strip())
+            if own is not None:
+                return own if is_loopback(request) else None
+            return people.by_token(token.strip())
+        return people.by_session(request.cookies.get(COOKIE, ""))
 
     def _check_host(self, request: web.Request) -> None:
         text = request.headers.get("Host", "")
@@ -96,18 +98,30 @@ class Guard:
         Raises:
             ApiError: Says why not.
         """
-        if not self._owner.exists:
+        caller = self.identify(request)
+        if not self._people.owner.exists:
             if not is_loopback(request):
                 raise ApiError("loopback_only", "until there is an owner, only this machine is answered")
-        elif not self.is_known(request):
-            raise ApiError("login_required", "log in with POST /ores/v1/session")
+            caller = OWN_USER
+        elif caller is None:
+            raise ApiError("login_required", "log in with POST /ores/v1/session, or send a token")
+        request[access.CALLER] = caller
+        if request.match_info.http_exception is None:  # else it is not found, or the method is not known
+            access.check(caller, request.method, table_path(request) or "")
+
+
+def table_path(request: web.Request) -> str | None:
+    """The path as the table of routes names it, whatever way the caller has spelt it; None for the page."""
+    resource = request.match_info.route.resource
+    path = request.path if resource is None else resource.canonical
+    return None if path == PAGE else path.removeprefix(BASE_PATH)
 
 
 def _is_open(request: web.Request, api_path: str) -> bool:
     """Also a method that an open path does not know is told so."""
     if isinstance(request.match_info.http_exception, web.HTTPMethodNotAllowed):
-        return any(path == api_path for _, path in OPEN_API)
-    return (request.method, api_path) in OPEN_API
+        return any(path == api_path for _, path in access.OPEN)
+    return (request.method, api_path) in access.OPEN
 
 
 def is_loopback(request: web.Request) -> bool:

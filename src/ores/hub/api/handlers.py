@@ -7,29 +7,19 @@ import asyncio
 import msgspec
 from aiohttp import web
 
-from ores.hub.api.guard import COOKIE, caller, is_loopback
+from ores.hub.api.access import caller_of
 from ores.hub.api.problems import ApiError
-from ores.hub.api.wire import HUB, answer, checked, hub_of, query_int, read, refuse_unknown
+from ores.hub.api.wire import answer, bad_query, checked, hub_of, query_int, read, refuse_unknown
+from ores.hub.callers import check_proposal, check_withdrawal
 from ores.hub.hub import Hub
-from ores.hub.owner import SESSION_S, Credentials, Owner
-from ores.hub.proposals import Held, check_rank_of_app
-from ores.link.errors import ConfigError
+from ores.hub.proposals import Held
 from ores.model import ElementId, ModuleId, ModuleInfo, PairModule, Preferences, Proposal
-
-# Passwords are checked one at a time: each check takes 16 MiB, and a flood of log-ins must not take the
-# house's memory.
-_PASSWORDS = web.AppKey("passwords", asyncio.Lock)
 
 
 class WatchWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Body of `PUT /modules/{id}/watch`."""
 
     watch_only: bool
-
-
-def prepare(app: web.Application) -> None:
-    """What the handlers share."""
-    app[_PASSWORDS] = asyncio.Lock()
 
 
 async def get_status(request: web.Request) -> web.Response:
@@ -86,28 +76,34 @@ async def get_flexibility(request: web.Request) -> web.Response:
 
 
 async def get_proposals(request: web.Request) -> web.Response:
-    """`GET /proposals`: those that hold."""
+    """`GET /proposals`: those that hold; a utility reads nothing of the home, so only its own."""
     hub = hub_of(request)
     now_s = hub.clock.now()
-    return answer({"proposals": [_held(held, now_s) for held in hub.proposals.held()]})
+    caller = caller_of(request)
+    shown = [
+        held
+        for held in hub.proposals.held()
+        if caller.role != "utility" or held.proposal.source == caller.name
+    ]
+    return answer({"proposals": [_held(held, now_s) for held in shown]})
 
 
 async def post_proposal(request: web.Request) -> web.Response:
     """`POST /proposals`."""
     hub = hub_of(request)
     proposal = await read(request, Proposal)
-    check_rank_of_app(proposal)
+    check_proposal(caller_of(request), proposal, hub.people.names())
     return answer(hub.proposals.put(proposal), 201)
 
 
 async def delete_proposal(request: web.Request) -> web.Response:
-    """`DELETE /proposals/{source}/{id}`: an app takes back what apps may say."""
+    """`DELETE /proposals/{source}/{id}`: who may say something may take it back."""
     hub = hub_of(request)
     source, proposal_id = request.match_info["source"], request.match_info["id"]
     held = hub.proposals.get(source, proposal_id)
     if held is None:
         raise ApiError("not_found", f"no proposal {proposal_id!r} of {source!r} holds")
-    check_rank_of_app(held)
+    check_withdrawal(caller_of(request), held)
     hub.proposals.remove(source, proposal_id)
     return web.Response(status=204)
 
@@ -129,8 +125,23 @@ async def get_decisions(request: web.Request) -> web.Response:
 
 
 async def get_notices(request: web.Request) -> web.Response:
-    """`GET /notices`: those that hold."""
-    return answer({"notices": hub_of(request).notices.active()})
+    """`GET /notices?ended=false`: those that hold; with `ended=true` also those that are over."""
+    refuse_unknown(request, "ended")
+    ended = request.query.get("ended", "false")
+    if ended not in {"true", "false"}:
+        raise bad_query("ended", ended, "true or false")
+    notices = hub_of(request).notices
+    return answer({"notices": notices.recent() if ended == "true" else notices.active()})
+
+
+async def put_acknowledged(request: web.Request) -> web.Response:
+    """`PUT /notices/{id}/acknowledged`: somebody has seen it."""
+    text = request.match_info["id"]
+    wanted = int(text) if text.isascii() and text.isdigit() and len(text) < 17 else -1
+    notice = hub_of(request).notices.acknowledge(wanted, caller_of(request).name)
+    if notice is None:
+        raise ApiError("not_found", f"no notice {text[:20]!r} holds, or has ended lately")
+    return answer(notice)
 
 
 async def get_preferences(request: web.Request) -> web.Response:
@@ -142,65 +153,6 @@ async def put_preferences(request: web.Request) -> web.Response:
     """`PUT /preferences`: replaces all."""
     wanted = await read(request, Preferences)
     return answer(hub_of(request).preferences.put(wanted))
-
-
-async def post_owner(request: web.Request) -> web.Response:
-    """`POST /owner`: whoever sits at this machine becomes the owner, once."""
-    if not is_loopback(request):
-        raise ApiError("loopback_only", "the owner is created from this machine")
-    hub = hub_of(request)
-    owner = hub.owner
-    wanted = await read(request, Credentials)
-    async with request.app[_PASSWORDS]:
-        await asyncio.to_thread(owner.create, wanted)
-    try:
-        await hub.owner_created()
-    except ConfigError as error:  # the owner exists all the same, and reads here why the network has no page
-        hub.notices.raise_("page_not_on_network", error.detail, level="error")
-    return _welcome(request, owner.log_in(caller(request), right=True), 201)
-
-
-async def get_session(request: web.Request) -> web.Response:
-    """`GET /session`: who I am to the hub."""
-    owner = hub_of(request).owner
-    known = owner.knows(request.cookies.get(COOKIE, ""))
-    return answer(
-        {"owner_exists": owner.exists, "authenticated": known, "name": owner.name if known else None}
-    )
-
-
-async def post_session(request: web.Request) -> web.Response:
-    """`POST /session`: log in."""
-    owner = hub_of(request).owner
-    tried = await read(request, Credentials)
-    async with request.app[_PASSWORDS]:
-        owner.check_tries(caller(request))
-        right = await asyncio.to_thread(owner.verify, tried)
-        token = owner.log_in(caller(request), right=right)
-    return _welcome(request, token, 200)
-
-
-async def delete_session(request: web.Request) -> web.Response:
-    """`DELETE /session`: log out."""
-    hub_of(request).owner.log_out(request.cookies.get(COOKIE, ""))
-    response = web.Response(status=204)
-    response.del_cookie(COOKIE, path="/")
-    return response
-
-
-def _welcome(request: web.Request, token: str, status: int) -> web.Response:
-    owner: Owner = request.app[HUB].owner
-    response = answer({"owner_exists": True, "authenticated": True, "name": owner.name}, status)
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=int(SESSION_S),
-        path="/",
-        httponly=True,
-        samesite="Strict",
-        secure=request.secure,
-    )
-    return response
 
 
 def _module(hub: Hub, module_id: str) -> ModuleInfo:
