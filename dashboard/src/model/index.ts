@@ -1535,7 +1535,7 @@ export interface Rating {
   current_max_a?: CurrentA
   apparent_max_va?: ApparentPowerVa
   /**
-   * Nominal.
+   * Nominal; with several conductors to neutral or between two of them, as the table of chapter 5 tells them apart.
    */
   voltage_v?: VoltageV
 }
@@ -2611,12 +2611,12 @@ export interface LeaseResult {
    */
   result: Word
   /**
-   * From the registry of errors; on refusal of the whole.
+   * From the registry of errors: the lease as a whole is refused. Without it the lease is in force, whatever its outcomes.
    */
   code?: Word
   detail?: Text
   /**
-   * Keyed by element id; only what was clipped or refused.
+   * Keyed by element id; only what was clipped or refused. `limit` is refused as soon as one of its numbers is; the others hold.
    */
   outcomes?: {
     [k: string]: ElementOutcome
@@ -2756,7 +2756,7 @@ export interface Problem {
   detail?: string
   code: Word
   /**
-   * Where, as a JSON path.
+   * Where, as a JSON path that begins at the message as it came: on the stream `$.lease.ttl_s`, by PUT `$.ttl_s`.
    */
   field?: string
   /**

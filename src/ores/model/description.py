@@ -64,7 +64,15 @@ class Rating(Struct, frozen=True, kw_only=True):
     produce_max_w: common.LimitW | UnsetType = UNSET
     current_max_a: common.CurrentA | UnsetType = UNSET
     apparent_max_va: common.ApparentPowerVa | UnsetType = UNSET
-    voltage_v: Annotated[common.VoltageV, Meta(description="Nominal.")] | UnsetType = UNSET
+    voltage_v: (
+        Annotated[
+            common.VoltageV,
+            Meta(
+                description="Nominal; with several conductors to neutral or between two of them, as the table of chapter 5 tells them apart."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class LimitCapability(Struct, frozen=True, kw_only=True):

@@ -100,7 +100,9 @@ class LeaseResult(Struct, frozen=True, kw_only=True):
     code: (
         Annotated[
             common.Word,
-            Meta(description="From the registry of errors; on refusal of the whole."),
+            Meta(
+                description="From the registry of errors: the lease as a whole is refused. Without it the lease is in force, whatever its outcomes."
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -109,7 +111,7 @@ class LeaseResult(Struct, frozen=True, kw_only=True):
         Annotated[
             dict[common.ElementId, ElementOutcome],
             Meta(
-                description="Keyed by element id; only what was clipped or refused.",
+                description="Keyed by element id; only what was clipped or refused. `limit` is refused as soon as one of its numbers is; the others hold.",
                 max_length=256,
             ),
         ]

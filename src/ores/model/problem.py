@@ -20,9 +20,16 @@ class Problem(Struct, frozen=True, kw_only=True):
     code: common.Word
     type: Annotated[str, Meta(description="URI of the code's entry.", max_length=256)] | UnsetType = UNSET
     detail: Annotated[str, Meta(max_length=2048)] | UnsetType = UNSET
-    field_: Annotated[str, Meta(description="Where, as a JSON path.", max_length=256)] | UnsetType = field(
-        name="field", default=UNSET
-    )
+    field_: (
+        Annotated[
+            str,
+            Meta(
+                description="Where, as a JSON path that begins at the message as it came: on the stream `$.lease.ttl_s`, by PUT `$.ttl_s`.",
+                max_length=256,
+            ),
+        ]
+        | UnsetType
+    ) = field(name="field", default=UNSET)
     found: Annotated[str, Meta(description="What stood there, shortened.", max_length=256)] | UnsetType = (
         UNSET
     )
