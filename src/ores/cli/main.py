@@ -183,6 +183,9 @@ def conform(
     profile: Annotated[str | None, typer.Option(help="A profile it has to meet, such as storage.")] = None,
     report: Annotated[Path | None, typer.Option(help="Directory for report.html, .json, junit.xml.")] = None,
     max_power: Annotated[float, typer.Option(help="No set-point of the kit goes beyond, in W.")] = 1000.0,
+    hub: Annotated[bool, typer.Option("--hub", help="It is a hub; the kit plays its modules.")] = False,
+    token: Annotated[str, typer.Option(help="A hub's: of the role owner, where it has an owner.")] = "",
+    network: Annotated[str, typer.Option(help="A hub's address beyond its own machine.")] = "",
     restart: Annotated[str | None, typer.Option(help="Command that switches it off and on.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Run only this check; may be repeated.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show passed checks too.")] = False,
@@ -190,14 +193,17 @@ def conform(
     sweep: Annotated[int, typer.Option(help="Alter every Nth field of the reference; list survivors.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Judge a module over the wire, from the standard alone."""
+    """Judge a module, or a hub, over the wire, from the standard alone."""
     from ores.conformance.command import Wanted, conform, sweep_the_kit, test_the_kit
 
     if sweep:
         sys.exit(sweep_the_kit(" ".join(only or ()), sweep, as_json=as_json))
     if self_test:
-        sys.exit(test_the_kit(tuple(only or ()), as_json=as_json))
-    wanted = Wanted(address, code, profile, report, max_power, restart, tuple(only or ()), as_json, verbose)
+        sys.exit(test_the_kit(tuple(only or ()), "hub" if hub else "", as_json=as_json))
+    checks = tuple(only or ())
+    wanted = Wanted(
+        address, code, profile, report, max_power, restart, checks, as_json, verbose, hub, token, network
+    )
     sys.exit(conform(wanted))
 
 

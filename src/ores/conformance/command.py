@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from ores.conformance.bench import Options
-from ores.conformance.checks import SECTIONS
+from ores.conformance.hubs.app import where_of
+from ores.conformance.hubs.bench import HubOptions
 from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.report import files, terminal
 from ores.conformance.standard import Standard
@@ -39,10 +40,13 @@ class Wanted:
     only: tuple[str, ...]
     as_json: bool
     verbose: bool
+    hub: bool = False
+    token: str = ""
+    network: str = ""
 
 
 def conform(wanted: Wanted) -> int:
-    """Judge a module and say how it went.
+    """Judge a module, or a hub, and say how it went.
 
     Returns:
         0 where it conforms, 1 where it does not, 2 where the question makes no sense.
@@ -61,7 +65,7 @@ def conform(wanted: Wanted) -> int:
         standard=standard,
     )
     try:
-        report = asyncio.run(judge.module(wanted.address, wanted.code))
+        report = asyncio.run(_judged(judge, wanted))
     except (BadTarget, BadCode) as error:
         return _usage(str(error))
     except NoSubject as error:
@@ -69,6 +73,18 @@ def conform(wanted: Wanted) -> int:
         return EXIT_DOES_NOT
     _hand_over(report, wanted, standard, console)
     return EXIT_CONFORMS if report.passed else EXIT_DOES_NOT
+
+
+async def _judged(judge: Judge, wanted: Wanted) -> Report:
+    if not wanted.hub:
+        return await judge.module(wanted.address, wanted.code)
+    options = HubOptions(
+        token=wanted.token,
+        network=where_of(wanted.network) if wanted.network else None,
+        restart_command=wanted.restart_command,
+        may_ask=sys.stdin.isatty(),
+    )
+    return await judge.hub(wanted.address, options)
 
 
 def _hand_over(report: Report, wanted: Wanted, standard: Standard, console: Console) -> None:
@@ -106,7 +122,7 @@ async def _ask(what: str) -> bool:
     return True
 
 
-def test_the_kit(only: tuple[str, ...], *, as_json: bool) -> int:
+def test_the_kit(only: tuple[str, ...], kind: str, *, as_json: bool) -> int:
     """Judge the kit by its own mutants and say how it went.
 
     Returns:
@@ -122,8 +138,7 @@ def test_the_kit(only: tuple[str, ...], *, as_json: bool) -> int:
         others = "".join(f"\n     also {name}: {message}" for name, message in judged.others.items())
         console.print(f" {mark} {judged.name}{found}{escape(others)}", highlight=False)
 
-    checks = tuple(dict.fromkeys(check.name for section in SECTIONS for check in section.checks))
-    result = asyncio.run(self_test(checks, only=only, tell=tell))
+    result = asyncio.run(self_test(only=only, kind=kind, tell=tell))
     found = result.as_json()
     if as_json:
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")

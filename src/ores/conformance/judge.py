@@ -12,6 +12,9 @@ from typing import Any, Final
 from ores.conformance.bench import Bench, Options
 from ores.conformance.check import Failed, Section, short
 from ores.conformance.checks import SECTIONS
+from ores.conformance.hubs.app import where_of
+from ores.conformance.hubs.bench import HubBench, HubOptions
+from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
 from ores.conformance.runner import Runner
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report, Result
@@ -22,6 +25,7 @@ from ores.conformance.wire.target import target_of
 STANDARD_VERSION: Final = "1.0"
 HTTP_OK: Final = 200
 ABOUT: Final = ("id", "maker", "model", "firmware_version", "ores", "profiles")
+ABOUT_HUB: Final = ("id", "name", "version", "ores")
 
 
 async def _nobody(_: str) -> bool:
@@ -88,6 +92,41 @@ class Judge:
             messages=tuple((line.what, line.body) for line in bench.transcript.lines if line.by == "subject"),
         )
 
+    async def hub(
+        self, address: str, options: HubOptions, sections: Sequence[Section[HubBench]] = HUB_SECTIONS
+    ) -> Report:
+        """Judge a hub; the kit plays its modules.
+
+        Args:
+            address: `http://127.0.0.1:PORT` on the hub's machine, else `https://HOST:PORT`.
+            options: What the person gives.
+            sections: The checks.
+
+        Raises:
+            BadTarget: The address is none.
+            NoSubject: There is no ORES hub at the address, or one that cannot be judged.
+        """
+        bench = HubBench(self.standard, where_of(address), options, self.say, self.ask)
+        began = datetime.now(UTC)
+        try:
+            await _preflight_hub(bench)
+            results = await Runner(bench, bench, self.say, self.tell, self.only, self.stop_at_once).run(
+                sections
+            )
+        finally:
+            await bench.close()
+        return Report(
+            kind="hub",
+            subject={name: bench.status[name] for name in ABOUT_HUB if name in bench.status},
+            target=bench.where.url,
+            began=began.isoformat(timespec="seconds"),
+            took_s=round(bench.elapsed_s, 1),
+            kit=kit_version(),
+            options={"network": bench.options.network.url if bench.options.network else None},
+            results=results,
+            messages=tuple((line.what, line.body) for line in bench.transcript.lines if line.by == "subject"),
+        )
+
 
 class NoSubject(Exception):
     """There is nothing to judge; the message says what was found instead."""
@@ -116,6 +155,35 @@ async def _preflight(bench: Bench) -> None:
         raise NoSubject(
             f"there is no ORES module at {where}: GET /description was answered with {answer.status} "
             f"{short(body)}, and that is no Description"
+        )
+
+
+async def _preflight_hub(bench: HubBench) -> None:
+    """One clear sentence where there is no hub, or one whose modules the kit must not disturb.
+
+    Raises:
+        NoSubject: It says what was found instead.
+    """
+    where = bench.where.url
+    try:
+        session = (await bench.nobody.request("GET", "/session")).json
+    except Failed as error:
+        raise NoSubject(f"there is no ORES hub at {where}: {error}") from error
+    if not isinstance(session, dict) or "owner_exists" not in session:
+        raise NoSubject(
+            f"there is no ORES hub at {where}: GET /session gave {short(session)}, and that is no SessionInfo"
+        )
+    if session["owner_exists"] and not bench.options.token:
+        raise NoSubject(f"the hub at {where} has an owner: give --token, or judge it before anybody owns it")
+    try:
+        bench.status = await bench.owner.get("/status")
+        modules = (await bench.owner.get("/modules"))["modules"]
+    except (Failed, KeyError) as error:
+        raise NoSubject(f"the hub at {where} cannot be judged: {error}") from error
+    if paired := [module.get("id") for module in modules if module.get("paired")]:
+        raise NoSubject(
+            f"the hub at {where} controls modules ({', '.join(map(str, paired[:3]))}): a judgement would "
+            "disturb the house; judge a hub without modules"
         )
 
 

@@ -11,19 +11,41 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from ores.conformance.broken.registry import Mutant, mutants
+from ores.conformance.broken.hubs.registry import broken_hubs
+from ores.conformance.broken.registry import mutants
 from ores.conformance.broken.sweep import alterations, survivors_argued
+from ores.conformance.check import BenchT, Section
+from ores.conformance.checks import SECTIONS
+from ores.conformance.hubs.app import where_of
+from ores.conformance.hubs.bench import HubOptions
+from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
 from ores.conformance.judge import Judge, NoSubject
-from ores.conformance.standard import Standard
+from ores.conformance.standard import Requirement, Standard
 from ores.conformance.verdict import Report, Status
 
 BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
 BLAMED: Final = BAD - {Status.KIT_FAILURE}
 READY_S: Final = 60.0
+
+
+class Broken(Protocol):
+    """A mutant, of a module or of a hub."""
+
+    @property
+    def name(self) -> str:
+        """The check that has to catch it, and a word where there are several."""
+
+    @property
+    def check(self) -> str:
+        """That check."""
+
+    @property
+    def also(self) -> frozenset[str]:
+        """Checks that may fail with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,46 +121,102 @@ class SelfTest:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of subject: what runs it, what is wrong on purpose, and what has to be caught.
+
+    Attributes:
+        name: `module` or `hub`.
+        runs: The package that runs one by its name.
+        checks: Names of all checks of such a subject.
+        broken: The mutants.
+        judge: Judges the one that runs.
+    """
+
+    name: str
+    runs: str
+    checks: tuple[str, ...]
+    broken: Mapping[str, Broken]
+    judge: Callable[[Judge, Mapping[str, str]], Awaitable[Report]]
+
+    def binds(self, row: Requirement) -> bool:
+        """Whether a requirement is about such subjects."""
+        return any((profile == "hub") is (self.name == "hub") for profile in row.profiles)
+
+
+def kinds() -> tuple[Kind, ...]:
+    """Modules and hubs."""
+    return (
+        Kind(
+            "module",
+            "ores.conformance.broken",
+            names_of(SECTIONS),
+            mutants(),
+            lambda judge, at: judge.module(at["url"], at["code"]),
+        ),
+        Kind("hub", "ores.conformance.broken.hubs", names_of(HUB_SECTIONS), broken_hubs(), _judge_hub),
+    )
+
+
+def _judge_hub(judge: Judge, at: Mapping[str, str]) -> Awaitable[Report]:
+    return judge.hub(at["url"], HubOptions(network=where_of(at["network"]), restart_command=at["restart"]))
+
+
+def names_of(sections: Sequence[Section[BenchT]]) -> tuple[str, ...]:
+    """The checks of sections, each once."""
+    return tuple(dict.fromkeys(check.name for section in sections for check in section.checks))
+
+
 async def self_test(
-    existing: Sequence[str],
     *,
     only: Sequence[str] = (),
+    kind: str = "",
     side_by_side: int = 0,
     tell: Callable[[Judged], None] = lambda _: None,
 ) -> SelfTest:
-    """Judge the reference and the mutants.
+    """Judge the references and the mutants.
 
     Args:
-        existing: Names of all checks.
         only: Names of mutants or of their checks; empty judges all.
+        kind: `module` or `hub`; empty judges both.
         side_by_side: How many at once; 0 chooses by the number of processors.
         tell: Hears each mutant at once.
     """
     standard = Standard()
-    known = mutants()
-    chosen = [one for one in known.values() if not only or one.name in only or one.check in only]
-    reference = await judge_one(None, standard)
     places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))
+    chosen = [one for one in kinds() if kind in {"", one.name}]
+    return _sum_up(standard, [await _test(one, standard, only, places, tell) for one in chosen])
+
+
+async def _test(
+    kind: Kind,
+    standard: Standard,
+    only: Sequence[str],
+    places: asyncio.Semaphore,
+    tell: Callable[[Judged], None],
+) -> Tested:
+    chosen = [one for one in kind.broken.values() if not only or one.name in only or one.check in only]
+    if only and not chosen:
+        return Tested(kind, None, ())
+    reference = await judge_one(kind, None, standard)
     failed = {found.check: found.message for found in reference.results if found.status in BAD}
 
-    async def one(mutant: Mutant) -> Judged:
+    async def one(mutant: Broken) -> Judged:
         async with places:
-            judged = _compare(mutant, await judge_one(mutant, standard), failed)
+            judged = _compare(mutant, await judge_one(kind, mutant, standard), failed)
             if not judged.clean:
-                judged = _compare(mutant, await judge_one(mutant, standard), failed)
+                judged = _compare(mutant, await judge_one(kind, mutant, standard), failed)
         tell(judged)
         return judged
 
-    judged = await asyncio.gather(*(one(mutant) for mutant in chosen))
-    return _sum_up(standard, existing, known, reference, judged)
+    return Tested(kind, reference, await asyncio.gather(*(one(mutant) for mutant in chosen)))
 
 
-async def judge_one(mutant: Mutant | None, standard: Standard) -> Report:
+async def judge_one(kind: Kind, mutant: Broken | None, standard: Standard) -> Report:
     """Run the reference, or a mutant of it, in a process of its own, and judge it."""
-    async with running(
-        [sys.executable, "-m", "ores.conformance.broken", mutant.name if mutant else "whole"]
-    ) as at:
-        return await Judge(standard=standard).module(at["url"], at["code"])
+    name = mutant.name if mutant else "whole"
+    async with running([sys.executable, "-m", kind.runs, name]) as at:
+        return await kind.judge(Judge(standard=standard), at)
 
 
 @contextlib.asynccontextmanager
@@ -168,7 +246,7 @@ async def running(command: Sequence[str]) -> AsyncIterator[dict[str, str]]:
             await process.wait()
 
 
-def _compare(mutant: Mutant, report: Report, reference: Mapping[str, str]) -> Judged:
+def _compare(mutant: Broken, report: Report, reference: Mapping[str, str]) -> Judged:
     bad = {found.check: found.message for found in report.results if found.status in BAD}
     killed = any(
         found.check == mutant.check and found.status in BLAMED and not found.obstructed
@@ -179,30 +257,71 @@ def _compare(mutant: Mutant, report: Report, reference: Mapping[str, str]) -> Ju
     return Judged(mutant.name, mutant.check, killed, others)
 
 
-def _sum_up(
-    standard: Standard,
-    existing: Sequence[str],
-    known: Mapping[str, Mutant],
-    reference: Report,
-    judged: Sequence[Judged],
-) -> SelfTest:
-    rows = [row for row in standard.requirements.values() if not row.candidate]
-    tested = [row for row in rows if row.check in existing]
+def _sum_up(standard: Standard, tested: Sequence[Tested]) -> SelfTest:
+    """Of both kinds together; a sentence that binds both has to have its check in both."""
+    rows = [
+        row
+        for row in standard.requirements.values()
+        if not row.candidate and any(one.kind.binds(row) for one in tested)
+    ]
     untestable = [row for row in rows if row.untestable]
-    covered = {row.id for row in (*tested, *untestable)}
-    passed = {found.check for found in reference.results if found.status is Status.PASS}
-    caught = {mutant.check for mutant in known.values()}
+    proved = [
+        row
+        for row in rows
+        if row.check and all(row.check in one.kind.checks for one in tested if one.kind.binds(row))
+    ]
+    covered = {row.id for row in (*proved, *untestable)}
     return SelfTest(
         requirements=len(rows),
-        tested=len(tested),
+        tested=len(proved),
         untestable=len(untestable),
         missing=tuple(row.id for row in rows if row.id not in covered),
-        checks=tuple(existing),
-        silent=tuple(check for check in existing if check not in passed),
-        unbroken=tuple(check for check in existing if check not in caught),
-        judged=tuple(judged),
-        reference={found.check: found.message for found in reference.results if found.status in BAD},
+        checks=tuple(_named(one.kind, name) for one in tested for name in one.kind.checks),
+        silent=tuple(name for one in tested for name in one.silent),
+        unbroken=tuple(name for one in tested for name in one.unbroken),
+        judged=tuple(judged for one in tested for judged in one.judged),
+        reference={name: message for one in tested for name, message in one.failed.items()},
     )
+
+
+def _named(kind: Kind, check: str) -> str:
+    """A check that both kinds know is another one for a hub."""
+    return check if kind.name == "module" or check.startswith("hub-") else f"{check} (hub)"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What came of one kind.
+
+    Attributes:
+        kind: Which.
+        reference: How its reference did; None where none of its mutants was wanted.
+        judged: Its mutants.
+    """
+
+    kind: Kind
+    reference: Report | None
+    judged: Sequence[Judged]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """What the reference failed."""
+        results = self.reference.results if self.reference else ()
+        return {_named(self.kind, one.check): one.message for one in results if one.status in BAD}
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Checks that the reference never passed."""
+        if self.reference is None:
+            return ()
+        passed = {one.check for one in self.reference.results if one.status is Status.PASS}
+        return tuple(_named(self.kind, name) for name in self.kind.checks if name not in passed)
+
+    @property
+    def unbroken(self) -> tuple[str, ...]:
+        """Checks without a mutant."""
+        caught = {one.check for one in self.kind.broken.values()}
+        return tuple(_named(self.kind, name) for name in self.kind.checks if name not in caught)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +358,7 @@ async def sweep(
         tell: Hears each alteration and whether it was noticed.
     """
     standard = Standard()
-    seen = (await judge_one(None, standard)).messages
+    seen = (await judge_one(kinds()[0], None, standard)).messages
     names = [str(found) for found in alterations(_kinds(seen))]
     chosen = [name for name in names if only in name][::every]
     places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))

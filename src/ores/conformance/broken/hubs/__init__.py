@@ -1,0 +1,1 @@
+"""Hubs that are wrong on purpose: the reference hub, with one attribute of it replaced."""

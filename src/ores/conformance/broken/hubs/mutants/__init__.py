@@ -1,0 +1,1 @@
+"""The mutants, by the checks that have to catch them."""

@@ -1,0 +1,11 @@
+"""The checks of a hub, in the order in which they run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ores.conformance.check import Section
+from ores.conformance.hubs.bench import HubBench
+from ores.conformance.hubs.checks import joining
+
+SECTIONS: Final[tuple[Section[HubBench], ...]] = (joining.section,)
