@@ -337,6 +337,27 @@ def test_a_notice_is_acknowledged_by_the_first_who_says_so_and_stays_until_it_en
     with_hub(test)
 
 
+def test_idle_connections_do_not_keep_the_people_of_the_house_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ores.hub.api.serve.CONNECTIONS_MAX", 8)
+
+    async def test(clock: Clock, house: House, http: aiohttp.ClientSession) -> None:
+        async with http.ws_connect(f"{API}/stream") as stream:
+            assert "live" in json.loads((await stream.receive(5)).data)
+            idle = [await asyncio.open_connection("127.0.0.1", http._base_url.port) for _ in range(20)]
+            for _, writer in idle[:5]:
+                writer.write(b"GET /ores/v1/live HTTP/1.1\r\nHost: ")
+            for _ in range(3):
+                async with aiohttp.ClientSession(http._base_url) as other:
+                    await asyncio.wait_for(get(other, f"{API}/live"), 5)
+            house.running.hub.notices.raise_("test", "an open page stays")
+            assert "notice" in json.loads((await stream.receive(5)).data)
+            assert await asyncio.wait_for(idle[0][0].read(), 5) == b"", "the first to come is the first to go"
+            for _, writer in idle:
+                writer.close()
+
+    with_hub(test)
+
+
 def test_one_app_gone_mad_does_not_silence_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ores.hub.proposals.OF_ONE_SOURCE_MAX", 2)
 

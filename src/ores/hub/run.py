@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
+from ores.hub.alerts import Alerts
 from ores.hub.arbiter import Arbiter
 from ores.hub.config import HubConfig
 from ores.hub.cycle import Cycle
@@ -134,7 +135,10 @@ def _assemble(
     fanout = Fanout(config.live_per_s)
     stack.callback(fanout.stop)
 
+    alerts = Alerts(federation, notices)
+
     def after_cycle() -> None:
+        alerts.look(clock.now())
         recorder.record()
         hub.show_live()
 

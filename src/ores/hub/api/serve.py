@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import ssl
@@ -22,6 +23,10 @@ _DRAIN_WALL_S = 2.0
 _LINE_MAX_BYTES = 16_384
 """64 names of series, 160 characters each, spelt with `%2F`."""
 _HEADER_MAX_BYTES = 8190
+CONNECTIONS_MAX = 256
+"""Streams of all open pages are at most 32; the rest is for requests that come and go."""
+_HANDSHAKE_WALL_S = 5.0
+"""Whoever opens a connection and says nothing is let go after this."""
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +86,7 @@ class Doors:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._identity)
-        site = web.TCPSite(self._runner, config.listen, config.https_port, ssl_context=context)
+        site = _TlsSite(self._runner, config.listen, config.https_port, ssl_context=context)
         await _start(site, "--https-port", config.https_port)
         self._network = site
 
@@ -91,7 +96,15 @@ class Doors:
 
 
 class _Connection(web.RequestHandler):
-    """A connection that answers what is no HTTP with a problem, too."""
+    """A connection that answers what is no HTTP with a problem, too, and gives way while it is idle."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The newest always gets in, in place of the one that has been idle the longest."""
+        super().connection_made(transport)
+        others = [] if self._manager is None else self._manager.connections
+        if len(others) > CONNECTIONS_MAX:
+            idle = (other for other in others if other is not self and other._current_request is None)  # noqa: SLF001
+            next(idle, self).force_close()
 
     def handle_error(
         self,
@@ -126,6 +139,24 @@ class _Runner(web.AppRunner):
         made = await super()._make_server()
         settings = made._kwargs  # noqa: SLF001  as above
         return _Server(made.request_handler, request_factory=made.request_factory, **settings)
+
+
+class _TlsSite(web.TCPSite):
+    """aiohttp's, which has no setting for how long a handshake may take."""
+
+    async def start(self) -> None:
+        """Listen."""
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        assert server is not None  # noqa: S101  the runner is set up
+        self._server = await asyncio.get_running_loop().create_server(
+            server,
+            self._host,
+            self._port,
+            ssl=self._ssl_context,
+            backlog=self._backlog,
+            ssl_handshake_timeout=_HANDSHAKE_WALL_S,
+        )
 
 
 async def _start(site: web.TCPSite, setting: str, port: int) -> None:
