@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -31,9 +31,13 @@ class Asked(NamedTuple):
     closed: dict[str, Offer]
     mode: dict[str, Offer]
 
-    def on(self, *subjects: str) -> list[Bounds]:
-        """The bounds on each of these subjects that has any."""
-        return [self.bounds[subject] for subject in subjects if subject in self.bounds]
+    def on(self, *subjects: str) -> Sequence[Bounds]:
+        """The bounds on each of these subjects that has any; mostly there are none."""
+        bounds = self.bounds
+        for subject in subjects:
+            if subject in bounds:
+                return [bounds[subject] for subject in subjects if subject in bounds]
+        return ()
 
 
 NONE = Bounds()

@@ -26,8 +26,10 @@ def bound_batteries(house: House, asked: Asked) -> None:
 
 
 def _keep_reserve(house: House, unit: BatteryUnit, asked: Asked) -> None:
-    subjects = (unit.key, unit.place.module_id, CONNECTION, *_store_keys(unit))
-    reserves_pct = [bound.value for bounds in asked.on(*subjects) for bound in bounds.soc]
+    of_house = asked.bounds.get(CONNECTION, NONE).soc
+    of_unit = asked.on(unit.key, unit.place.module_id, *_store_keys(unit))
+    reserves_pct = [bound.value for bound in of_house]
+    reserves_pct += [bound.value for bounds in of_unit for bound in bounds.soc]
     if not reserves_pct or _above(house, unit, max(reserves_pct)):
         return
     # At the inverter, what the sun gives may still go out.

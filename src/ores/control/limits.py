@@ -16,7 +16,7 @@ from ores.control.chargers import to_steps
 from ores.control.dispatch import share
 from ores.control.house import House, settled
 from ores.control.offers import CONNECTION, RANKS, Bound
-from ores.control.topology import NOMINAL_V, Circuit, Place
+from ores.control.topology import Circuit, Place
 from ores.control.units import BatteryUnit, ChargerUnit, Unit
 
 
@@ -80,7 +80,7 @@ def _limits(house: House, asked: Asked) -> list[Limit]:
         bound = strictest(connection.consume) if connection is not None else None
         if bound is not None:
             limits.append(_fixed(house, Limit(CONNECTION, bound, [(u, 1.0) for u in units]), house.grid_w))
-        per_w = [(unit, _per_w(unit), unit.place.conductors) for unit in units]
+        per_w = [(unit, unit.amps_per_w, unit.place.conductors) for unit in units]
         for line, line_a in house.line_a.items():
             phase = asked.bounds.get(line)
             bound = strictest(phase.current) if phase is not None else None
@@ -116,12 +116,6 @@ def _to_least(limit: Limit) -> None:
             unit.command_w = min(unit.command_w, least_w)
 
 
-def _per_w(unit: Unit) -> float:
-    if isinstance(unit, ChargerUnit):
-        return 1.0 / unit.watt_per_a
-    return 1.0 / unit.place.watt_per_a if unit.place.conductors else 1.0 / NOMINAL_V
-
-
 def _circuit_limits(house: House, asked: Asked, circuit: Circuit, by_key: dict[str, Unit]) -> list[Limit]:
     bounds = asked.bounds.get(circuit.place.key)
     if bounds is None:
@@ -133,7 +127,7 @@ def _circuit_limits(house: House, asked: Asked, circuit: Circuit, by_key: dict[s
     power_w, current_a = _circuit_reading(house, circuit.place)
     current, consume = strictest(bounds.current), strictest(bounds.consume)
     if current is not None:
-        limit = Limit(circuit.place.key, current, [(unit, _per_w(unit)) for unit in members])
+        limit = Limit(circuit.place.key, current, [(unit, unit.amps_per_w) for unit in members])
         limits.append(_fixed(house, limit, current_a))
     if consume is not None:
         limit = Limit(f"{circuit.place.key} W", consume, [(unit, 1.0) for unit in members])

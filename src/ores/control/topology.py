@@ -32,6 +32,7 @@ class Place(Struct, frozen=True, kw_only=True):
         bus: The stretch of the home grid it is connected to.
         conductors: The line conductors it loads.
         watt_per_a: Power for each ampere in each of its conductors.
+        amps_per_w: The other way round; where no conductors are declared, all of it is in one.
         consume_max_w: The strictest of rating, set-point range and modes.
         produce_max_w: Likewise, out of the element.
         current_max_a: Of one conductor.
@@ -47,6 +48,7 @@ class Place(Struct, frozen=True, kw_only=True):
     bus: str
     conductors: tuple[str, ...]
     watt_per_a: float
+    amps_per_w: float
     consume_max_w: float = inf
     produce_max_w: float = inf
     current_max_a: float = inf
@@ -221,6 +223,7 @@ def _place(module_id: str, element: Element, circuit: str) -> Place:
         current_a = _or(rating.current_max_a, inf)
     if setpoint is not UNSET:
         consume_w, produce_w = min(consume_w, setpoint.consume_max_w), min(produce_w, setpoint.produce_max_w)
+    watt_per_a = max(1.0, voltage_v) * max(1, len(lines))
     return Place(
         key=f"{module_id}/{element.id}",
         module_id=module_id,
@@ -229,7 +232,8 @@ def _place(module_id: str, element: Element, circuit: str) -> Place:
         kind=element.kind,
         bus="grid" if element.bus is UNSET else element.bus,
         conductors=lines,
-        watt_per_a=max(1.0, voltage_v) * max(1, len(lines)),
+        watt_per_a=watt_per_a,
+        amps_per_w=1.0 / watt_per_a if lines else 1.0 / NOMINAL_V,
         consume_max_w=consume_w,
         produce_max_w=produce_w,
         current_max_a=current_a,
@@ -493,7 +497,13 @@ def _limits_output(element: Element) -> bool:
 
 
 def _on_conductors_of(place: Place, carrier: Place) -> Place:
-    return replace(place, conductors=carrier.conductors, watt_per_a=carrier.watt_per_a, bus=carrier.bus)
+    return replace(
+        place,
+        conductors=carrier.conductors,
+        watt_per_a=carrier.watt_per_a,
+        amps_per_w=carrier.amps_per_w,
+        bus=carrier.bus,
+    )
 
 
 def _with_produce_max(place: Place, produce_max_w: float) -> Place:

@@ -43,11 +43,13 @@ class Unit:
         high_w: Largest command that is allowed (>= 0).
         command_w: What it is told; None leaves it to its policy.
         consume_max_w: The limit on consuming that it is told; likewise the other.
+        amps_per_w: What each W of it adds to the current of each of its conductors.
         absent: Whether it draws nothing, whatever it is told: a charger without a vehicle.
     """
 
     __slots__ = (
         "absent",
+        "amps_per_w",
         "command_w",
         "consume_max_w",
         "high_w",
@@ -80,6 +82,7 @@ class Unit:
         self.produce_max_w = place.produce_max_w
         self.command_w: float | None = None
         self.absent = False
+        self.amps_per_w = place.amps_per_w
         self.soc_pct: float | None = None
         self.rank = POLICY
         self.rule = ""
@@ -128,6 +131,7 @@ class ChargerUnit(Unit):
         self.connected = seen.connected
         self.absent = seen.connected is False
         self.watt_per_a = seen.watt_per_a
+        self.amps_per_w = 1.0 / seen.watt_per_a
         self.low_w = 0.0
         self.high_w = min(self.high_w, charger.current_max_a * charger.place.watt_per_a)
 
