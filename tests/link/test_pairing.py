@@ -197,6 +197,33 @@ def test_a_replayed_pairing_is_refused_with_its_own_code() -> None:
     assert refused(lambda: machine.confirm(0, never)) == "pairing_not_started"
 
 
+def test_a_confirmation_of_another_start_leaves_this_one_waiting() -> None:
+    machine, asking = module(), hub()
+    confirm = asking.confirm(MODULE.fingerprint, machine.start(0, asking.start()))
+    other = PairingConfirm(hub_nonce="a" * 64, hub_proof=confirm.hub_proof)
+    assert refused(lambda: machine.confirm(0, other)) == "pairing_not_started"
+    assert machine.confirm(0, confirm).role == "controller"
+
+
+def test_the_status_says_what_the_next_start_would_hear() -> None:
+    machine = module()
+    for _ in range(5):
+        assert machine.status(0).open
+        machine.start(0, hub().start())
+    assert machine.status(0).closed_because == "pairing_locked"
+    assert refused(lambda: machine.start(0, hub().start())) == "pairing_locked"
+
+
+def test_a_last_try_that_was_right_leaves_no_lock_out() -> None:
+    machine = module()
+    for _ in range(4):
+        machine.start(0, hub().start())
+    asking = hub()
+    machine.paired(machine.confirm(0, asking.confirm(MODULE.fingerprint, machine.start(0, asking.start()))))
+    assert machine.status(0).closed_because == "pairing_closed"
+    assert machine.press_button(0) == 0
+
+
 def test_a_confirmation_comes_within_a_minute() -> None:
     machine, asking = module(), hub()
     confirm = asking.confirm(MODULE.fingerprint, machine.start(0, asking.start()))
@@ -331,6 +358,15 @@ def test_the_label_survives_a_restart(tmp_path: Path) -> None:
     path.write_text("ORES-what")
     with pytest.raises(ConfigError, match=r"pairing_code: found .no code"):
         load_or_create_secret(path)
+
+
+@pytest.mark.parametrize("body", [b'{"hub_nonce":"a","hub_proof":"%s"}', b'{"x":"%s"}', b"%s"])
+def test_no_answer_to_a_pairing_repeats_what_may_be_a_code(body: bytes) -> None:
+    desk = PairingDesk(MODULE, Pins(), RealClock(), secret=SECRET)
+    code = desk.code.encode()
+    reply = desk.answer("POST", "/pairing/confirm", body % code)
+    assert json.loads(reply.body)["code"] == "invalid_message"
+    assert code not in reply.body
 
 
 def test_a_pairing_that_is_too_long_is_told_so() -> None:

@@ -71,6 +71,25 @@ def test_nothing_exceeds_rating_lease_or_failsafe_and_what_the_device_allows(
         assert str(found.power_w) != "-0.0"
 
 
+@given(st.floats(0, 200), st.floats(0.01, 100), st.floats(0, 100))
+def test_no_rounding_leads_to_where_the_device_cannot_run(asked_w, step_w, least_w):
+    able = SetpointCapability(
+        consume_max_w=200.0, produce_max_w=200.0, response_s=1.0, step_w=step_w, consume_min_w=least_w
+    )
+    rules = rules_of(element("pump", "load", rating=Rating(consume_max_w=200.0), setpoint=able))
+    found = resolve(rules, failsafe=Ceilings(), leased=setpoint(asked_w), wish=None, own=FREE)
+    assert found.effective.power_w == 0.0 or found.effective.power_w >= least_w * (1 - 1e-9)
+
+
+def test_fifty_five_watts_in_steps_of_fifty_are_less_than_a_least_of_fifty_two():
+    able = SetpointCapability(
+        consume_max_w=200.0, produce_max_w=200.0, response_s=1.0, step_w=50.0, consume_min_w=52.0
+    )
+    rules = rules_of(element("pump", "load", rating=Rating(consume_max_w=200.0), setpoint=able))
+    found = resolve(rules, failsafe=Ceilings(), leased=setpoint(55.0), wish=None, own=FREE)
+    assert (found.effective.power_w, found.setpoint_by) == (0.0, "minimum")
+
+
 @given(CEILINGS, commands(), st.none() | commands(), OWN)
 def test_losing_a_lease_never_leaves_more_than_the_failsafe(things_battery, failsafe, leased, wish, own):
     rules = rules_of(things_battery)

@@ -28,6 +28,9 @@ from ores.model import (
     Storage,
     StorageCapability,
     StorageSettings,
+    Switch,
+    SwitchCapability,
+    SwitchCommand,
 )
 from ores.module import element
 
@@ -212,3 +215,90 @@ def test_a_store_that_holds_up_its_own_outlets_may_use_its_reserve(things):
     device.readings["station"] = ElementState(storage=Storage(soc_pct=50.0), form_grid=FormGrid(forming=True))
     bench.clock.move(2.0)
     assert device.told.produce_max_w == 2000.0
+
+
+OPEN = ElementCommand(switch=SwitchCommand(closed=False))
+CLOSED = ElementCommand(switch=SwitchCommand(closed=True))
+
+
+@pytest.fixture
+def panel(things):
+    """A panel with its own tie: one circuit on the grid's side, one behind the tie."""
+
+    class Panel(things.Battery):
+        def read(self, element):
+            told = [command for which, command in self.applied if which == element]
+            if element not in {"pool", "oven"} or element in self.readings:
+                return self.readings.get(element, ElementState())
+            return ElementState(switch=Switch(closed=told[-1].closed if told else True))
+
+    device = Panel(
+        element("pool", "circuit", bus="grid", switch=SwitchCapability()),
+        element("oven", "circuit", bus="backup", switch=SwitchCapability()),
+        element(
+            "tie", "tie", bus="grid", isolate=IsolateCapability(upstream_bus="grid", downstream_bus="backup")
+        ),
+    )
+    bench = things.Bench(device)
+
+    def tie(closed):
+        device.readings["tie"] = ElementState(isolate=Isolate(closed=closed, grid_ok=closed))
+
+    tie(closed=False)
+    bench.clock.move(1.0)
+    bench.tie = tie
+    bench.closed = lambda name: [command for which, command in device.applied if which == name][-1].closed
+    return bench
+
+
+def test_a_dead_hub_s_circuits_stay_open_on_the_island_and_there_alone(panel):
+    panel.send({"pool": OPEN, "oven": OPEN}, ttl_s=5.0)
+    panel.clock.move(20.0)
+    assert (panel.closed("pool"), panel.closed("oven")) == (True, False)
+
+
+def test_a_lease_that_says_nothing_of_a_circuit_leaves_it_open(panel):
+    panel.send({"oven": OPEN})
+    panel.clock.move(2.0)
+    assert panel.send({}).result == "applied"
+    assert panel.closed("oven") is False
+
+
+def test_the_circuits_close_when_the_tie_has_closed(panel):
+    panel.send({"oven": OPEN}, ttl_s=5.0)
+    panel.clock.move(20.0)
+    panel.tie(closed=None)
+    panel.clock.move(21.0)
+    assert panel.closed("oven") is False, "nobody knows whether it is over"
+    panel.tie(closed=True)
+    panel.clock.move(22.0)
+    assert panel.closed("oven") is True
+    panel.tie(closed=False)
+    panel.clock.move(23.0)
+    assert panel.closed("oven") is True, "the next island is another one"
+
+
+def test_a_lease_closes_what_a_lease_had_opened_for_good(panel):
+    panel.send({"oven": OPEN}, ttl_s=5.0)
+    panel.clock.move(20.0)
+    panel.send({"oven": CLOSED}, ttl_s=5.0)
+    panel.clock.move(40.0)
+    assert panel.closed("oven") is True
+
+
+def test_a_person_closes_what_a_dead_hub_had_opened(panel):
+    panel.send({"oven": OPEN}, ttl_s=5.0)
+    panel.clock.move(20.0)
+    panel.module.device.readings["oven"] = ElementState(switch=Switch(closed=True))
+    panel.clock.move(21.0)
+    assert panel.closed("oven") is True
+
+
+def test_a_circuit_that_was_open_before_the_outage_stays_open_in_it(panel):
+    panel.tie(closed=True)
+    panel.clock.move(2.0)
+    panel.send({"oven": OPEN}, ttl_s=10.0)
+    panel.clock.move(5.0)
+    panel.tie(closed=False)
+    panel.clock.move(30.0)
+    assert panel.closed("oven") is False

@@ -207,6 +207,18 @@ def test_a_limit_in_a_direction_that_cannot_be_limited_is_refused(bench, things)
     assert "current_max_a" in outcome.limit.detail
 
 
+def test_amperes_that_cannot_be_limited_leave_no_export_in_force(bench, things):
+    result = bench.send({"battery": things.limits(produce_max_w=0.0, current_max_a=10.0)})
+    assert (result.result, result.code) == ("refused", msgspec.UNSET)
+    assert result.outcomes["battery"].limit.code == "unknown_capability"
+    assert bench.device.told.produce_max_w == 0.0
+
+
+def test_an_empty_command_asks_nothing_of_nobody(bench):
+    result = bench.send({"roof": ElementCommand()})
+    assert (result.result, result.outcomes) == ("applied", msgspec.UNSET)
+
+
 @pytest.mark.parametrize(
     ("frame", "field"),
     [

@@ -72,6 +72,28 @@ async def test_an_observer_that_comes_or_goes_ends_no_lease(things, tmp_path):
         assert battery.power_w == 2000.0
 
 
+async def test_a_module_that_has_lost_its_pins_pairs_only_after_an_act_at_the_device(things, tmp_path):
+    async with leased(things, tmp_path):
+        pass
+    (tmp_path / "pins.json").unlink()
+    for _ in range(2):  # it is still lost at the next start
+        async with run.running(
+            lambda _clock: things.Battery(),
+            tmp_path,
+            ABOUT,
+            clock=RealClock(),
+            host="127.0.0.1",
+            announced=False,
+        ) as it:
+            status = msgspec.json.decode(it.desk.answer("GET", "/pairing", b"").body)
+            assert status == {"open": False, "paired": False, "closed_because": "pairing_closed"}
+    async with run.running(
+        lambda _clock: things.Battery(), tmp_path, ABOUT, clock=RealClock(), host="127.0.0.1", announced=False
+    ) as it:
+        it.desk.press_button()
+        assert msgspec.json.decode(it.desk.answer("GET", "/pairing", b"").body)["open"] is True
+
+
 async def test_a_factory_reset_leaves_the_key_and_nothing_of_the_owner(things, tmp_path):
     async with leased(things, tmp_path) as (it, _hub, battery):
 

@@ -309,6 +309,15 @@ def test_a_damaged_store_means_the_strictest_limits_until_they_are_set_anew(thin
     assert bench.state.elements["battery"].fault is msgspec.UNSET
 
 
+def test_what_concerns_the_whole_module_stands_at_its_first_element(things):
+    two = things.Battery(things.battery_element("one"), things.battery_element("two"))
+    bench = things.Bench(two, store=MemoryStore(Saved(strict=True)))
+    states = bench.state.elements
+    assert states["one"].fault.codes == ["store_lost"]
+    assert states["two"].fault is msgspec.UNSET
+    assert states["two"].limit.produce_max_w == 0.0
+
+
 def test_a_store_lost_by_a_paired_module_is_damaged_too(tmp_path):
     assert FileStore(tmp_path, fresh_counter_epoch=1).load().strict is False
     (tmp_path / "pins.json").write_bytes(b"[]")

@@ -120,6 +120,14 @@ class PairingDesk:
             with suppress(OSError):  # one that stays only asks for a button that need not be
                 self._seal.unlink(missing_ok=True)
 
+    def pins_are_lost(self) -> None:
+        """Who controlled it is not known any more: it opens by an act at the device only (SAFE-012)."""
+        self._machine.lost()
+        try:
+            self._keep_seal()
+        except ConfigError as error:  # it holds for this boot; a module that works is worth more than none
+            _log.error("that the pins are lost could not be kept: %s", error.detail)
+
     def release(self, peer: Peer) -> PairingStatus:
         """A paired peer gives up its own pin; one that controlled leaves pairing open for ten minutes.
 
@@ -153,10 +161,7 @@ class PairingDesk:
         except PairingRefused as refused:
             return problem(refused.code, refused.detail, retry_after_s=refused.retry_after_s)
         except InvalidMessage as invalid:
-            code = invalid.code if invalid.code in TITLES else "invalid_message"
-            return problem(
-                code, invalid.detail, field=invalid.field, found=invalid.found, allowed=invalid.allowed
-            )
+            return _of_invalid(invalid)
         except ConfigError as error:  # the pins could not be kept: neither side may believe that it is paired
             _log.error("pairing could not be kept: %s", error.detail)
             return problem(
@@ -189,3 +194,14 @@ class PairingDesk:
         hub = self._machine.confirm(now_s, confirm)
         self._pins.add(hub)
         return self._machine.paired(hub)
+
+
+def _of_invalid(error: InvalidMessage) -> Reply:
+    """The problem of a message that its schema does not allow.
+
+    What was found in it may be a code or a proof, and errors end up in logs (ERR-005).
+    """
+    if error.code in TITLES and error.code != "invalid_message":
+        return problem(error.code, error.detail, field=error.field, found=error.found, allowed=error.allowed)
+    detail = f"{error.field or '$'}: allowed is {error.allowed or 'what its schema says'}"
+    return problem("invalid_message", detail, field=error.field, allowed=error.allowed)

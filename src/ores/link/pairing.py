@@ -222,6 +222,10 @@ class ModulePairing:
         self._locked_at_s = None
         self._seen.clear()
 
+    def lost(self) -> None:
+        """Its pins are lost, so that it is somebody's, and nobody knows whose (SAFE-012)."""
+        self._act_needed = True
+
     def free(self, now_s: float) -> None:
         """Nobody controls it now, but the code is known: it listens for ten minutes, then by an act only.
 
@@ -238,8 +242,6 @@ class ModulePairing:
             PairingRefused: Closed, locked, replayed, a certificate that cannot be pinned, or a role that is
                 not free.
         """
-        if self._tries >= TRIES_MAX:
-            self._lock(now_s)
         if (closed := self._closed_because(now_s)) is not None:
             raise closed
         if message.hub_nonce in self._seen:
@@ -247,6 +249,8 @@ class ModulePairing:
         hub = self._check_hub(message)
         self._seen.append(message.hub_nonce)
         self._tries += 1
+        if self._tries == TRIES_MAX:
+            self._lock(now_s)  # of the last try the confirmation may still be right
         module_nonce = self._random(NONCE_BYTES).hex()
         self._pending = _Try(hub, message.hub_nonce, module_nonce, now_s + CONFIRM_WITHIN_S)
         return PairingChallenge(module_nonce=module_nonce, module_proof=self._proof(self._pending, "module"))
@@ -257,15 +261,14 @@ class ModulePairing:
         Raises:
             PairingRefused: The code was wrong, nothing was started, or the message is an old one.
         """
-        pending, self._pending = self._pending, None  # one answer each, right or wrong
+        pending = self._pending
         if pending is None or pending.hub_nonce != message.hub_nonce or now_s > pending.until_s:
             if message.hub_nonce in self._seen:
                 raise PairingRefused("this pairing has ended already", code="pairing_replayed")
             raise PairingRefused("there was no start with this nonce", code="pairing_not_started")
+        self._pending = None  # one answer each, right or wrong
         if not hmac.compare_digest(self._proof(pending, "hub"), message.hub_proof):
             left = TRIES_MAX - self._tries
-            if left == 0:
-                self._lock(now_s)
             raise PairingRefused(
                 f"the code is not the one on this module's label; {left} tries left",
                 code="pairing_wrong_code",
@@ -276,6 +279,7 @@ class ModulePairing:
         """The pin of `confirm` is on disk: the pairing holds, and the window closes."""
         self._tries = 0
         self._lockouts = 0
+        self._locked_at_s = None
         self._open_until_s = 0.0
         role: Literal["controller", "observer"] = "observer"
         if hub.role == "controller":
@@ -312,10 +316,8 @@ class ModulePairing:
         return hub
 
     def _lock(self, now_s: float) -> None:
-        self._pending = None
-        if self._locked_at_s is None:
-            self._locked_at_s = now_s
-            self._lockouts += 1
+        self._locked_at_s = now_s
+        self._lockouts += 1
 
     def _reopen_s(self) -> float:
         return float(min(LAST_REOPEN_S, FIRST_REOPEN_S * 2 ** (self._lockouts - 1)))

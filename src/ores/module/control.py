@@ -60,6 +60,9 @@ class Control:
         self.policies: Final = dict(policies)
         self.policy = Policy(kind=next(iter(policies)))
         self._ties: Final = [part for part in parts if part.element.capabilities.isolate is not UNSET]
+        self._behind: Final = [
+            (part, tie) for part in parts for tie in self._ties if _switches_behind(part, tie)
+        ]
         self._islands: Final = [
             (part, feeding(part.element, elements))
             for part in parts
@@ -120,6 +123,9 @@ class Control:
         self._hold_islands(islanded=islanded)
         for part in self.parts.values():
             part.keep_reserve(islanded=islanded)
+        for part, tie in self._behind:
+            isolate = tie.reading.isolate
+            part.look_at_tie(None if isinstance(isolate, UnsetType) else isolate.closed)
         if not islanded:
             for carrier, store, suns in self._carriers:
                 if store.at_reserve() and not carrier.holds_island:
@@ -247,11 +253,10 @@ class Control:
             found = dict(refused.get(name, ()))
             if (part := self.parts.get(name)) is not None:
                 _add_outcomes(found, part, asked)
-            if not found and part is not None:
+            if not found:
                 continue
             outcomes[name] = ElementOutcome(**found)
-            results = [outcome.result for outcome in found.values()] or ["refused"]
-            worst = max(worst, *results, key=_WORSE.__getitem__)
+            worst = max(worst, *(outcome.result for outcome in found.values()), key=_WORSE.__getitem__)
         return LeaseResult(epoch=lease.epoch, seq=lease.seq, result=worst, outcomes=outcomes or UNSET)
 
     def _wishes(self, utc: datetime | None) -> Mapping[str, ElementCommand]:
@@ -314,6 +319,14 @@ def feeding(former: Element, elements: Sequence[Element]) -> frozenset[str]:
         if step.upstream == former.id:
             found.add(one.id)
     return frozenset(found)
+
+
+def _switches_behind(part: Part, tie: Part) -> bool:
+    """Whether a part is a switch on the bus that this tie cuts off."""
+    able = tie.element.capabilities.isolate
+    return (
+        part.rules.has_switch and not isinstance(able, UnsetType) and part.element.bus == able.downstream_bus
+    )
 
 
 def _sun_w(part: Part) -> float:

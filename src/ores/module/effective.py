@@ -170,8 +170,10 @@ def vet(rules: Rules, command: ElementCommand) -> tuple[ElementCommand, dict[str
         What is left, and the refusals by capability.
     """
     refused: dict[str, Outcome] = {}
-    if not isinstance(command.limit, UnsetType) and (why := _unlimitable(rules, command.limit)) is not None:
+    limit = command.limit
+    if not isinstance(limit, UnsetType) and (why := _unlimitable(rules, limit)) is not None:
         refused["limit"] = why
+        limit = _limitable(rules, limit)
     if not isinstance(command.setpoint, UnsetType) and rules.setpoint is None:
         refused["setpoint"] = _unknown(rules, "setpoint")
     if not isinstance(command.switch, UnsetType) and not rules.has_switch:
@@ -181,7 +183,8 @@ def vet(rules: Rules, command: ElementCommand) -> tuple[ElementCommand, dict[str
         refused["mode"] = refusal("unknown_mode", declared) if rules.modes else _unknown(rules, "mode")
     if not refused:
         return command, refused
-    return msgspec.structs.replace(command, **dict.fromkeys(refused, UNSET)), refused
+    left = {**dict.fromkeys(refused, UNSET), "limit": limit}
+    return msgspec.structs.replace(command, **left), refused
 
 
 def refusal(code: str, detail: str) -> Outcome:
@@ -249,17 +252,29 @@ def _or_inf(value: float | UnsetType | None) -> float:
 
 
 def _unlimitable(rules: Rules, asked: Limits) -> Outcome | None:
-    limit = rules.limit
-    if limit is None:
+    if rules.limit is None:
         return _unknown(rules, "limit")
-    for field, can in (
+    for field in _undeclared(rules.limit):
+        if getattr(asked, field) is not UNSET:
+            return refusal("unknown_capability", f"{rules.id} declares no limit for {field}")
+    return None
+
+
+def _limitable(rules: Rules, asked: Limits) -> Limits | UnsetType:
+    """What is left of limits: each number is a command of its own (LEASE-032)."""
+    if rules.limit is None:
+        return UNSET
+    return msgspec.structs.replace(asked, **dict.fromkeys(_undeclared(rules.limit), UNSET))
+
+
+def _undeclared(limit: LimitCapability) -> list[str]:
+    """Limits that an element does not know."""
+    ways = (
         ("consume_max_w", limit.consume),
         ("produce_max_w", limit.produce),
         ("current_max_a", limit.current),
-    ):
-        if can is not True and getattr(asked, field) is not UNSET:
-            return refusal("unknown_capability", f"{rules.id} declares no limit for {field}")
-    return None
+    )
+    return [field for field, can in ways if can is not True]
 
 
 def _unknown(rules: Rules, capability: str) -> Outcome:
@@ -324,18 +339,18 @@ def _reachable(  # noqa: PLR0917  called once, on the way that has to be fast
             consume, consume_by, able.consume_max_w, own.range.consume_max_w, own.limited_by
         )
         power, by = (most, most_by) if asked_w > most else (asked_w, "")
-        if power < _or_zero(able.consume_min_w) and power > 0:
-            power, by = 0.0, by or "minimum"
     else:
         most, most_by = _least(
             produce, produce_by, able.produce_max_w, own.range.produce_max_w, own.limited_by
         )
         power, by = (-most, most_by) if -asked_w > most else (asked_w, "")
-    step = able.step_w
-    if isinstance(step, UnsetType) or step == 0:
-        return power + 0.0, by  # + 0.0 turns -0.0 into 0.0
-    # the step is how fine the device is, not a limit: rounding towards 0 is no clipping
-    return _stepped(power, step) + 0.0, by
+    if (step := _or_zero(able.step_w)) > 0:
+        # the step is how fine the device is, not a limit: rounding towards 0 is no clipping
+        power = _stepped(power, step)
+    # after the rounding, which must not lead to where the device cannot run
+    if power > 0 and power < _or_zero(able.consume_min_w) * (1 - _DUST):
+        return 0.0, by or "minimum"
+    return power + 0.0, by  # + 0.0 turns -0.0 into 0.0
 
 
 def _least(limit: float, by: str, able: float, reach: float, reach_by: str) -> tuple[float, str]:

@@ -1,4 +1,6 @@
-"""Least times: a compressor or a relay must survive a hub that does not care (HOLD-007).
+"""What outlasts a command, or waits for it: least times, and circuits on an island.
+
+Least times: a compressor or a relay must survive a hub that does not care (HOLD-007).
 
 What is asked too early is held back, and done when the time is over if it is still asked. Limits are never
 held back: a set-point that waits is cut to them meanwhile.
@@ -80,6 +82,46 @@ class LeastTimes:
             # the first set-point of all is no change: there was none before
             self._power_at_s = -inf if isinstance(self._power_w, UnsetType) else now_s
             self._power_w = effective.power_w
+
+
+class KeptOpen:
+    """A switch that a lease has opened, on an island that outlives the lease (HOLD-010).
+
+    A dead hub's circuits that closed all at once would trip what holds the island up.
+
+    Attributes:
+        now: Whether the switch stays open where no lease gives its position.
+    """
+
+    def __init__(self) -> None:
+        self.now = False
+        self._opened = False
+        self._seen_open = False
+        self._islanded = False
+
+    def leased(self, *, closed: bool) -> None:
+        """A lease gives the position."""
+        if closed or not self._opened:
+            self._seen_open = False
+        self._opened = not closed
+        self.now = self._opened and self._islanded
+
+    def look(self, *, tie_closed: bool | None, switch_closed: bool | None, lease_opens: bool) -> None:
+        """Notice where tie and switch are.
+
+        Args:
+            tie_closed: None where nobody knows: an island goes on until the tie is seen closed.
+            switch_closed: The contact; None where nobody knows.
+            lease_opens: The lease in force says that the switch is to be open.
+        """
+        if tie_closed is not None:
+            self._islanded = not tie_closed
+        if self._opened:
+            by_hand = self._seen_open and switch_closed is True
+            over = not self._islanded and not lease_opens
+            self._opened = not (by_hand or over)
+            self._seen_open = self._opened and (self._seen_open or switch_closed is False)
+        self.now = self._opened and self._islanded
 
 
 class _Place(Generic[_Position]):

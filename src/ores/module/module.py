@@ -438,13 +438,13 @@ class Module:
 
     def _take_over(self, saved: Saved) -> None:
         self.control.set_failsafe(saved.failsafe, strict=saved.strict)
-        for part in self.parts:
-            if saved.strict:
-                part.raise_fault(
-                    STORE_LOST, "what was kept is lost: all failsafe limits are 0 until they are set"
-                )
-            else:
-                part.clear_fault(STORE_LOST)
+        first = self.parts[0]  # where faults of the module as a whole stand (CAP-024)
+        if saved.strict:
+            first.raise_fault(
+                STORE_LOST, "what was kept is lost: all failsafe limits are 0 until they are set"
+            )
+        else:
+            first.clear_fault(STORE_LOST)
         if saved.policy is not None and saved.policy.kind in self.control.policies:
             self.control.policy = saved.policy
         for name, settings in saved.settings.items():

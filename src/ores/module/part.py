@@ -21,6 +21,7 @@ from ores.model import (
     LimitState,
     Outcome,
     SetpointState,
+    SwitchCommand,
 )
 from ores.module import reading as readings
 from ores.module.device import Answer, Clipped, Commandable, Device, KnowsAge, Refused, SensesHazards
@@ -39,7 +40,7 @@ from ores.module.effective import (
     rules_of,
 )
 from ores.module.hazards import PROTECTED, Hazards, declared
-from ores.module.holds import LeastTimes
+from ores.module.holds import KeptOpen, LeastTimes
 
 _log: Final = logging.getLogger("ores.module")
 
@@ -79,6 +80,7 @@ class Part:
         self.answer: Answer = None
         self.reserve_pct = 0.0
         self.holds_island = False
+        self._kept_open: Final = KeptOpen()
         self.faults: dict[str, str] = {}
         watched = element.capabilities.hazard
         self._inputs: Final = () if isinstance(watched, UnsetType) else tuple(watched.inputs)
@@ -167,6 +169,23 @@ class Part:
             self.holds_island = holds
             self._settled = False
 
+    def look_at_tie(self, tie_closed: bool | None) -> None:
+        """Notice what of an island concerns the switch of this element (HOLD-010).
+
+        Args:
+            tie_closed: Of the tie above its bus; None where that is not known now.
+        """
+        leased = None if self.leased is None else self.leased.switch
+        switch = self.reading.switch
+        before = self._kept_open.now
+        self._kept_open.look(
+            tie_closed=tie_closed,
+            switch_closed=None if isinstance(switch, UnsetType) else switch.closed,
+            lease_opens=leased is not None and not isinstance(leased, UnsetType) and not leased.closed,
+        )
+        if self._kept_open.now != before:
+            self._settled = False
+
     def fall_back_to(self, failsafe: Ceilings) -> None:
         """Limits for when no lease gives one."""
         self.failsafe = failsafe
@@ -177,6 +196,8 @@ class Part:
         if command != self.leased:
             self.leased = command
             self._settled = False
+        if command is not None and not isinstance(command.switch, UnsetType):
+            self._kept_open.leased(closed=command.switch.closed)
 
     def want(self, command: ElementCommand) -> None:
         """What the policy asks."""
@@ -375,11 +396,14 @@ class Part:
         return Energy(energy_in_wh=None, energy_out_wh=None, counter_epoch=last.counter_epoch)
 
     def _resolve(self) -> Resolved:
+        wish = self.wish
+        if self._kept_open.now and wish is not None:
+            wish = msgspec.structs.replace(wish, switch=SwitchCommand(closed=False))
         resolved = resolve(
             self.rules,
             failsafe=self.failsafe,
             leased=self.leased,
-            wish=self.wish,
+            wish=wish,
             own=self.own,
             holds_island=self.holds_island,
         )

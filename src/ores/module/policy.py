@@ -80,7 +80,11 @@ def self_consumption(meter: str, battery: str) -> PolicyFunction:
 
 
 def schedule(element: str) -> PolicyFunction:
-    """Follow the slots of a day in UTC; idle while the time is unknown or there are no slots."""
+    """Follow the slots of a day in UTC; idle while the time is unknown or there are no slots.
+
+    Args:
+        element: The first that has a set-point (POL-005).
+    """
 
     def wishes(situation: Situation) -> Mapping[str, ElementCommand]:
         slots = situation.chosen.schedule

@@ -269,6 +269,8 @@ async def running(
             boot_id=_of_boot(boot_id, it.restarts),
             restart=None if restart == "not_offered" else it.restart_soon,
         )
+        if pins.controller() is None and module.saved.controller and not (directory / "sealed").exists():
+            desk.pins_are_lost()  # who leased, and was neither released nor reset, had a pin
         server = await serve(module, identity, pins, clock=clock, host=host, port=port, desk=desk)
         async with AsyncExitStack() as ending:  # all of it, whatever fails on the way: the lease must end
             ending.callback(module.stop)
