@@ -19,7 +19,12 @@ from ores.link.desk import STRANGER, PairingDesk
 from ores.link.endpoint import Endpoint, Peer, Reply
 from ores.link.server import Server, serve
 from ores.module import run as sdk
-from ores.module.policy import free, idle, schedule
+from ores.module.policy import PolicyFunction, free, idle, schedule
+
+
+def policies() -> dict[str, PolicyFunction]:
+    """What the reference does on its own; the first until another is chosen."""
+    return {"idle": idle(elements()), "free": free, "schedule": schedule("battery")}
 
 
 @asynccontextmanager
@@ -53,7 +58,7 @@ async def standing(mutation: Mutation | None, directory: Path) -> AsyncIterator[
     if mutation is not None:
         mutation(seams)
     options: dict[str, Any] = {
-        "policies": {"idle": idle(elements()), "free": free, "schedule": schedule("battery")},
+        "policies": policies(),
         "announced": True,
         **seams.options,
     }
@@ -70,8 +75,15 @@ async def main(mutation: Mutation | None, directory: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with standing(mutation, directory) as it:
-        found = {"url": f"https://localhost:{it.server.port}", "id": it.identity.id, "code": it.desk.code}
+    where = ["localhost"]
+
+    def noticed(seams: Seams) -> None:
+        if mutation is not None:
+            mutation(seams)
+        where[0] = seams.options.get("host", where[0])
+
+    async with standing(noticed, directory) as it:
+        found = {"url": f"https://{where[0]}:{it.server.port}", "id": it.identity.id, "code": it.desk.code}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
         await stop.wait()

@@ -33,7 +33,7 @@ ABOUT: Final = About(
     name="Reference",
     maker="ORES",
     model="Whole",
-    serial="1",
+    serial="2041-7731",
     profiles=("storage", "micro_inverter", "ev_charger", "heat_pump", "smart_panel", "meter"),
 )
 
