@@ -49,7 +49,7 @@ def test_an_empty_house_says_so() -> None:
 
 
 def test_notices_are_shown() -> None:
-    notice = Notice(time="2026-06-21T10:00:00Z", level="warning", code="x", text="the disk is full")
+    notice = Notice(id=1, time="2026-06-21T10:00:00Z", level="warning", code="x", text="the disk is full")
     picture = Live(time="2026-06-21T10:00:00Z", cycle=1, flow=FLOW, modules={}, notices=[notice])
     assert "the disk is full" in shown(picture, show.Modules(modules=[]))
 
@@ -88,7 +88,7 @@ def test_a_module_is_meant_by_a_part_of_its_name_or_id_when_that_is_clear() -> N
 @pytest.mark.parametrize("said", ["box [/]", "[/red] box", "box \\", "[bold]box", "bo\x1b]0;x\x07x"])
 def test_what_a_module_says_is_neither_markup_nor_a_command_to_the_terminal(said: str) -> None:
     told = ModuleLive(status="online", elements={}, doing=said, why=said)
-    notice = Notice(time="2026-06-21T10:00:00Z", level="warning", code="x", text=said)
+    notice = Notice(id=1, time="2026-06-21T10:00:00Z", level="warning", code="x", text=said)
     picture = Live(time="2026-06-21T10:00:00Z", cycle=1, flow=FLOW, modules={MODULE: told}, notices=[notice])
     text = shown(picture, show.Modules(modules=[]))
     decision = Decision(

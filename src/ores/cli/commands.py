@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from ores.cli.flexibility import show_flexibility
 from ores.cli.hub_api import HubApi
 from ores.cli.preferences import changed
 from ores.link.errors import ConfigError
-from ores.model import HouseFlexibility, Live, ModuleInfo, PairModule, Preferences
+from ores.model import HouseFlexibility, Live, ModuleInfo, Notice, NoticeList, PairModule, Preferences
 
 
 def status(url: str, data: Path | None, *, as_json: bool) -> None:
@@ -21,7 +20,7 @@ def status(url: str, data: Path | None, *, as_json: bool) -> None:
     hub = HubApi(url, data)
     live = hub.get("/live", Live)
     if as_json:
-        _print_json(live)
+        show.print_json(live)
         return
     show.show_live(Console(), live, hub.get("/modules", show.Modules))
 
@@ -31,7 +30,7 @@ def flexibility(url: str, data: Path | None, *, as_json: bool) -> None:
     hub = HubApi(url, data)
     house = hub.get("/flexibility", HouseFlexibility)
     if as_json:
-        _print_json(house)
+        show.print_json(house)
         return
     show_flexibility(Console(), house, hub.get("/modules", show.Modules))
 
@@ -50,7 +49,7 @@ def why(url: str, data: Path | None, subject: str | None, limit: int, *, as_json
         query += f"&module={module_id}" + (f"&element={element}" if element else "")
     decisions = hub.get(query, show.Decisions)
     if as_json:
-        _print_json(decisions)
+        show.print_json(decisions)
         return
     show.show_decisions(Console(), decisions, modules)
 
@@ -66,7 +65,7 @@ def pair(
     )
     joined = HubApi(url, data).send("POST", "/modules", wanted, ModuleInfo)
     if as_json:
-        _print_json(joined)
+        show.print_json(joined)
         return
     name = joined.description.name if joined.description else joined.id
     Console().print(f"{show.plain(name)} is paired.")
@@ -80,12 +79,22 @@ def prefer(url: str, data: Path | None, changes: list[str], *, as_json: bool) ->
         wanted = changed(preferences, changes)
         preferences = hub.send("PUT", "/preferences", wanted, Preferences)
     if as_json:
-        _print_json(preferences)
+        show.print_json(preferences)
         return
     console = Console()
     for name, value in msgspec.to_builtins(preferences).items():
         console.print(f"[bold]{name}[/] = {value}", highlight=False)
 
 
-def _print_json(message: object) -> None:
-    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+def notices(url: str, data: Path | None, *, ended: bool, seen: int | None, as_json: bool) -> None:
+    """Show notices, or acknowledge one and show it."""
+    hub = HubApi(url, data)
+    if seen is not None:
+        found = NoticeList(notices=[hub.send("PUT", f"/notices/{seen}/acknowledged", None, Notice)])
+    else:
+        found = hub.get(f"/notices?ended={str(ended).lower()}", NoticeList)
+    if as_json:
+        show.print_json(found)
+        return
+    known = show.names(hub.get("/modules", show.Modules))
+    show.show_notices(Console(), found, known)

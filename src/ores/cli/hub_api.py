@@ -54,8 +54,8 @@ class HubApi:
         return self._call("GET", path, None, kind)
 
     def send(self, method: str, path: str, message: object, kind: type[T]) -> T:
-        """Send a message to `path`; its answer."""
-        return self._call(method, path, msgspec.json.encode(message), kind)
+        """Send a message, or nothing, to `path`; its answer."""
+        return self._call(method, path, None if message is None else msgspec.json.encode(message), kind)
 
     def _know(self, url: str, host: str, data: Path) -> None:
         token = data / "local-token"
@@ -82,6 +82,8 @@ class HubApi:
             ) from error
         except http.client.HTTPException as error:
             raise OresError(f"what answers at {self._base}{path} is not an ORES hub: {error!r}") from error
+        if kind is type(None) and not text:
+            return None
         try:
             return msgspec.json.decode(text, type=kind)
         except msgspec.DecodeError as error:

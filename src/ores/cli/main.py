@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from ores.cli import access
+from ores.cli.options import HUB_DATA, Data, Json, Url
 from ores.link.errors import ConfigError, OresError, Unavailable
 
 app = typer.Typer(
@@ -20,10 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Url = Annotated[str, typer.Option(help="Where the hub listens.", envvar="ORES_URL")]
-Data = Annotated[Path | None, typer.Option(help="The hub's data directory, when it is on this machine.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, for programs.")]
-HUB_DATA = Path.home() / ".ores" / "hub"
+app.add_typer(access.tokens, name="token")
+app.add_typer(access.users, name="user")
 
 
 @app.command()
@@ -69,6 +69,22 @@ def pair(
     from ores.cli import commands
 
     commands.pair(url, data, code, module_id, address, as_json=as_json)
+
+
+@app.command()
+def notices(
+    ended: Annotated[
+        bool, typer.Option("--ended", help="With those that ended in the last 24 hours.")
+    ] = False,
+    seen: Annotated[int | None, typer.Option(help="Say that this one, by its number, has been seen.")] = None,
+    url: Url = "http://127.0.0.1:8080",
+    data: Data = HUB_DATA,
+    as_json: Json = False,
+) -> None:
+    """Show what a person should know, or say that somebody has seen it."""
+    from ores.cli import commands
+
+    commands.notices(url, data, ended=ended, seen=seen, as_json=as_json)
 
 
 @app.command()

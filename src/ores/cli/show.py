@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ores.model import Decision, Live, ModuleInfo
+from ores.model import Decision, Live, ModuleInfo, NoticeList
 
 STATUS_STYLE = {"online": "green", "stale": "yellow", "connecting": "yellow", "gone": "red"}
 
@@ -25,6 +26,29 @@ class Decisions(msgspec.Struct, frozen=True):
     """The answer of `GET /decisions`."""
 
     decisions: list[Decision]
+
+
+def console() -> Console:
+    """Standard output."""
+    return Console()
+
+
+def print_json(message: object) -> None:
+    """One JSON document on standard output, for programs."""
+    sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
+
+
+def show_table(head: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> None:
+    """A table of plain words, or a sentence where it would be empty."""
+    if not rows:
+        console().print(none)
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in head:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(plain(cell) for cell in row))
+    console().print(table)
 
 
 def power(power_w: float | UnsetType | None) -> str:
@@ -99,6 +123,19 @@ def show_decisions(console: Console, decisions: Decisions, modules: Modules) -> 
             console.print(
                 f"         narrowed by {plain(', '.join(decision.limited_by))}", style="dim", highlight=False
             )
+
+
+def show_notices(console: Console, notices: NoticeList, known: Mapping[str, str]) -> None:
+    """Notices, oldest first, each with the number by which it is marked as seen."""
+    if not notices.notices:
+        console.print("There is nothing to tell.")
+    for notice in notices.notices:
+        where = f"{name_of(notice.module, known)}: " if notice.module else ""
+        seen = f", seen by {notice.acknowledged_by or 'somebody'}" if notice.acknowledged else ""
+        ended = f", ended {notice.ended[11:19]}" if notice.ended else ""
+        head = f"{notice.id} since {notice.time[:10]} {notice.time[11:19]}{ended}{seen}"
+        console.print(f"[yellow]{plain(notice.level)}[/] {plain(where + notice.text)}", highlight=False)
+        console.print(f"         {plain(head)}", style="dim", highlight=False)
 
 
 def find_module(wanted: str, modules: Modules) -> str | None:
