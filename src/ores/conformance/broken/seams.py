@@ -165,10 +165,11 @@ class _TamperedStream:
         """Take a frame, changed where it is a command."""
         found = _read(frame)
         if self.seams.commands and isinstance(found, dict) and "lease" in found:
+            before = _read(frame)
             for change in self.seams.commands:
                 found = change(found)
-            self.inner.receive(msgspec.json.encode(found))
-            return
+            if found != before:  # what is left alone goes on as it came, doubled keys and all
+                frame = msgspec.json.encode(found)
         self.inner.receive(frame)
 
     def closed(self) -> None:

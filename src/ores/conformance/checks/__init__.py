@@ -12,6 +12,7 @@ from ores.conformance.bench import Bench
 from ores.conformance.check import Section
 from ores.conformance.checks import (
     description,
+    discovery,
     elements,
     failsafe,
     holds,
@@ -20,18 +21,25 @@ from ores.conformance.checks import (
     memory,
     messages,
     moves,
+    nonsense,
     pairing,
     readings,
     release,
+    resources,
     restart,
     strangers,
+    stream,
 )
 
 SECTIONS: Final[tuple[Section[Bench], ...]] = (
     strangers.section,
     pairing.section,
+    discovery.section,
     description.section,
     elements.section,
+    resources.section,
+    nonsense.section,
+    stream.section,
     leases.section,
     holds.section,
     failsafe.section,

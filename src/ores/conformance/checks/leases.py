@@ -10,7 +10,7 @@ from typing import Any
 from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, fail, need, not_applicable, short
 from ores.conformance.checks.cases import messages
-from ores.conformance.checks.limits import Limit, a_limit, acted
+from ores.conformance.checks.limits import Limit, acted, limits_now
 from ores.conformance.wire.peer import Answer
 
 OTHER_BOOT = "0123456789abcdef"
@@ -63,7 +63,7 @@ class Try:
 
 async def tries(bench: Bench) -> dict[str, Try]:
     """Each lease that does not count, under a fresh one of 20 s that does."""
-    bench.epoch, bench.seq = bench.epoch + 1, 1
+    bench.epoch += 1
     uptime_ms = (await bench.get("/state"))["uptime_ms"]
     if uptime_ms < TOO_OLD_MS:
         await bench.pause((TOO_OLD_MS - uptime_ms) / 1000 + 0.1)
@@ -73,8 +73,8 @@ async def tries(bench: Bench) -> dict[str, Try]:
         "old": await _try(bench, limit, lambda state: {"uptime_ms": state["uptime_ms"] - TOO_OLD_MS}),
         "future": await _try(bench, limit, lambda state: {"uptime_ms": state["uptime_ms"] + FUTURE_MS}),
         "epoch": await _try(bench, limit, lambda _: {"epoch": bench.epoch - 1}),
-        "same seq": await _try(bench, limit, lambda _: {"seq": bench.seq}),
-        "lower seq": await _try(bench, limit, lambda _: {"seq": bench.seq - 1}),
+        "same seq": await _try(bench, limit, lambda state: {"seq": state["lease"]["seq"]}),
+        "lower seq": await _try(bench, limit, lambda state: {"seq": state["lease"]["seq"] - 1}),
     }
 
 
@@ -83,19 +83,15 @@ async def _try(
 ) -> Try:
     await bench.give({} if limit is None else limit.command(limit.narrow), ttl_s=20)
     before = await bench.get("/state")
-    counted = bench.seq
     wide = {} if limit is None else limit.command(limit.free)
     fields = {"boot_id": before["boot_id"], "uptime_ms": before["uptime_ms"], **change(before)}
     sent = await bench.lease(wide, ttl_s=1, **fields)
-    bench.seq = counted
     answer = await bench.send(sent)
-    if "code" not in answer:
-        bench.seq = max(counted, sent["seq"])
     return Try(sent, answer, before, await bench.get("/state"))
 
 
 def _limit_or_none(bench: Bench, state: Mapping[str, Any]) -> Limit | None:
-    return next(iter(a_limit(bench, state)), None)
+    return next(iter(limits_now(bench, state)), None)
 
 
 def _refused(found: Try, code: str, what: str) -> None:
@@ -138,13 +134,15 @@ async def lease_old_epoch(bench: Bench) -> None:
 
 @section.check("lease-old-seq")
 async def lease_old_seq(bench: Bench) -> None:
-    """LEASE-007: a seq that was accepted, or is below; of the highest epoch, and counting what was accepted."""
+    """LEASE-007: no seq twice, and none that is lower; of the highest epoch, by what was accepted."""
     found = await bench.once(tries)
     _refused(found["same seq"], "lease_old_seq", "a lease with the seq of the lease before it")
     _refused(found["lower seq"], "lease_old_seq", "a lease with a lower seq than that of the lease before it")
-    far = await bench.lease({}, seq=bench.seq + 1000, boot_id=OTHER_BOOT)
+    wrong: dict[str, Any] = (
+        {"boot_id": OTHER_BOOT} if found["boot"].refused_with else {"epoch": bench.epoch - 1}
+    )
+    far = {**await bench.lease({}), "seq": bench.seq + 1000, **wrong}
     await bench.send(far)
-    bench.seq -= 1
     result = await bench.send(await bench.lease({}))
     need(
         result.get("code") != "lease_old_seq",
@@ -211,13 +209,17 @@ async def _ask_all(bench: Bench, demands: str) -> list[tuple[str, Mapping[str, A
     need(found, f"the kit has no cases of {demands}")
     named = (state.get("lease") or {}).get("seq")
     for name, on_stream, by_put in found:
-        need("problem" in on_stream or "code" in on_stream.get("result", {}),
-             f"a lease with {name} was answered with {short(dict(on_stream))}; it has to be refused")  # fmt: skip
-        need(by_put.status >= 400 or by_put.code is not None,
-             f"PUT /lease with {name} was answered with {by_put.status} {short(by_put.raw)}; it has to be "
-             "refused")  # fmt: skip
-    need(named == counted,
-         f"after leases that have to be refused lease {named} is in force; {counted} is demanded")  # fmt: skip
+        refused = "problem" in on_stream or "code" in on_stream.get("result", {})
+        need(refused, f"a lease with {name} was answered with {short(dict(on_stream))}; refusal is demanded")
+        need(
+            by_put.status >= 400 or by_put.code is not None,
+            f"PUT /lease with {name} was answered with {by_put.status} {short(by_put.raw)}; refusal is "
+            "demanded",
+        )
+    need(
+        named == counted,
+        f"after leases that have to be refused lease {named} is in force; {counted} is demanded",
+    )
     return found
 
 
@@ -288,10 +290,10 @@ async def lease_by_put(bench: Bench) -> None:
 def _commands(bench: Bench, state: Mapping[str, Any]) -> dict[str, Any]:
     """Something that holds, something that is cut, and something that is refused."""
     found: dict[str, Any] = {"no_such_element": {"limit": {"consume_max_w": 0}}}
-    for limit in a_limit(bench, state):
+    for limit in limits_now(bench, state):
         found |= limit.command(limit.narrow)
         break
-    for limit in a_limit(bench, state):
+    for limit in limits_now(bench, state):
         if limit.id not in found:
             found |= limit.command(limit.rating + 1)
             break
@@ -303,8 +305,7 @@ async def lease_controller_only(bench: Bench) -> None:
     """LEASE-002: of whoever has not paired, or is not known, no lease counts."""
     await bench.give({}, ttl_s=20)
     counted = bench.seq
-    lease = await bench.lease({}, epoch=bench.epoch + 1)
-    bench.seq = counted
+    lease = await bench.lease({})
     await bench.close_stream()
     await bench.controller.close()
     for peer in (bench.stranger, bench.unknown):
@@ -332,14 +333,15 @@ async def lease_controller_only(bench: Bench) -> None:
 async def lease_replaces_whole(bench: Bench) -> None:
     """LEASE-003: what the lease before gave, and this one does not, holds no longer."""
     await bench.calm()
-    limits = a_limit(bench, await bench.get("/state"))
+    limits = limits_now(bench, await bench.get("/state"))
     if not limits:
         not_applicable("no element has a limit that could be narrowed now")
     limit = limits[0]
     await bench.give(limit.command(limit.narrow))
     await acted(bench, limit.holds, f"{limit.id} has {limit.way} {limit.narrow:g} by its lease")
     other = next((one["id"] for one in bench.elements if one["id"] != limit.id), None)
-    for commands in ({}, {other: {}} if other else {limit.id: {}}):
+    nothing: list[dict[str, Any]] = [{}, {other: {}} if other else {limit.id: {}}]
+    for commands in nothing:
         await bench.give(limit.command(limit.narrow))
         await bench.give(commands)
         await acted(
@@ -355,7 +357,7 @@ async def lease_replaces_whole(bench: Bench) -> None:
 async def lease_acted_on(bench: Bench) -> None:
     """LEASE-012: at the latest 1 s after its receipt, and before the next one is acted on."""
     await bench.calm()
-    limits = {limit.id: limit for limit in a_limit(bench, await bench.get("/state"))}
+    limits = {limit.id: limit for limit in limits_now(bench, await bench.get("/state"))}
     if not limits:
         not_applicable("no element has a limit that could be narrowed now")
     stream = await bench.stream()

@@ -60,7 +60,7 @@ class Restarted:
 async def restarted(bench: Bench) -> Restarted:
     """Give a lease of a new epoch, restart, and try one of the epoch before; leaves the bench calm."""
     await _agree(bench)
-    bench.epoch, bench.seq = bench.epoch + 1, 0
+    bench.epoch += 1
     await bench.give({}, ttl_s=60)
     before = await _snapshot(bench, await bench.next_state(what="a state under the lease"))
     await bench.restart()

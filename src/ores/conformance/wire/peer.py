@@ -59,6 +59,10 @@ class Answer:
         return found if isinstance(found, str) else None
 
 
+class NotOpened(Unreachable):
+    """The subject answered the opening of a stream with something else than a stream."""
+
+
 class Peer:
     """One party, with a connection for requests and, apart, its streams.
 
@@ -142,20 +146,21 @@ class Peer:
         """Open the WebSocket.
 
         Raises:
-            Unreachable: It was not opened; the message says with which status.
+            NotOpened: It was refused; the message says with which status.
+            Unreachable: There was no answer.
         """
         self._note("kit", "open /stream", None)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.tls, limit=1))
         try:
             socket = await asyncio.wait_for(
                 session.ws_connect(
-                    self.target.url + "/stream", max_msg_size=BODY_MAX, autoping=True, compress=0
+                    self.target.url + "/stream", max_msg_size=BODY_MAX, autoping=False, compress=0
                 ),
                 timeout_s,
             )
         except aiohttp.WSServerHandshakeError as error:
             await session.close()
-            raise Unreachable(f"the stream was not opened: status {error.status}") from error
+            raise NotOpened(f"the stream was not opened: status {error.status}") from error
         except TimeoutError as error:
             await session.close()
             raise Unreachable(f"the stream was not opened within {timeout_s:g} s") from error
@@ -199,6 +204,7 @@ class Stream:
     ) -> None:
         self.frames: Final[list[tuple[float, Any]]] = []
         self.faults: Final[list[str]] = []
+        self.pongs: Final[list[tuple[float, bytes]]] = []
         self._session: Final = session
         self._socket: Final = socket
         self._note: Final = note
@@ -265,6 +271,26 @@ class Stream:
                 raise Unreachable(f"the stream ended (status {self.close_code}) before {what} came")
             await self._wait(left_s)
 
+    async def ping(self, payload: bytes, timeout_s: float) -> float | None:
+        """Seconds until the pong with the same payload came; None where it did not in time.
+
+        Raises:
+            Unreachable: The stream has ended.
+        """
+        began_s = self._elapsed_s()
+        try:
+            await self._socket.ping(payload)
+        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+            raise Unreachable(f"the stream ended while the kit was sending: {_plain(error)}") from error
+        while True:
+            for at_s, data in self.pongs:
+                if data == payload:
+                    return at_s - began_s
+            left_s = timeout_s - (self._elapsed_s() - began_s)
+            if left_s <= 0 or self.closed:
+                return None
+            await self._wait(left_s)
+
     async def ended(self, timeout_s: float) -> bool:
         """Whether the subject ends the stream within so long."""
         began_s = self._elapsed_s()
@@ -306,6 +332,14 @@ class Stream:
 
     async def _take(self, message: aiohttp.WSMessage) -> None:
         at_s = self._elapsed_s()
+        if message.type is aiohttp.WSMsgType.PING:
+            await self._socket.pong(message.data)
+            return
+        if message.type is aiohttp.WSMsgType.PONG:
+            self.pongs.append((at_s, message.data))
+            async with self._news:
+                self._news.notify_all()
+            return
         if message.type is not aiohttp.WSMsgType.TEXT:
             self.faults.append(f"a frame of type {message.type.name} came; frames are text")
             return
