@@ -1,6 +1,21 @@
 /** The hub's API: requests that answer or say why not, and the live stream that comes back by itself. */
 
-import type { Decision, History, HubStatus, Live, ModuleInfo, Notice, Preferences, Problem } from "../model";
+import type {
+  Decision,
+  History,
+  HubStatus,
+  Live,
+  ModuleInfo,
+  NewToken,
+  NewUser,
+  Notice,
+  Preferences,
+  Problem,
+  SessionInfo,
+  TokenCreated,
+  TokenInfo,
+  UserInfo,
+} from "../model";
 
 const BASE = "/ores/v1";
 
@@ -33,18 +48,19 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   return value as T;
 }
 
-export interface SessionInfo {
-  owner_exists: boolean;
-  authenticated: boolean;
-  name?: string | null;
-}
-
 export const api = {
   status: () => call<HubStatus>("GET", "/status"),
   session: () => call<SessionInfo>("GET", "/session"),
   logIn: (name: string, password: string) => call<unknown>("POST", "/session", { name, password }),
   logOut: () => call<unknown>("DELETE", "/session"),
   createOwner: (name: string, password: string) => call<unknown>("POST", "/owner", { name, password }),
+  users: async () => (await call<{ users: UserInfo[] }>("GET", "/users")).users,
+  createUser: (wanted: NewUser) => call<UserInfo>("POST", "/users", wanted),
+  removeUser: (name: string) => call<unknown>("DELETE", `/users/${encodeURIComponent(name)}`),
+  tokens: async () => (await call<{ tokens: TokenInfo[] }>("GET", "/tokens")).tokens,
+  createToken: (wanted: NewToken) => call<TokenCreated>("POST", "/tokens", wanted),
+  revokeToken: (id: string) => call<unknown>("DELETE", `/tokens/${id}`),
+  acknowledge: (id: number) => call<Notice>("PUT", `/notices/${id}/acknowledged`),
   modules: async () => (await call<{ modules: ModuleInfo[] }>("GET", "/modules")).modules,
   pair: (id: string, code: string) => call<ModuleInfo>("POST", "/modules", { id, code }),
   forget: (id: string) => call<unknown>("DELETE", `/modules/${id}`),
