@@ -8,7 +8,7 @@ is not decided on again, as nothing that hurries has come since.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ores.hub.arbiter import Arbiter
 from ores.hub.decisions import Decisions
@@ -24,7 +24,9 @@ JITTER_S = 0.02
 METER_REST_S = 0.02
 """After a decision on a meter's word the next such waits this long; a meter that floods costs no more."""
 
-_NOTHING: dict[str, ElementCommand] = {}
+Commands = Mapping[str, Mapping[str, ElementCommand]]
+"""By module id and element id."""
+_NOTHING: Mapping[str, ElementCommand] = {}
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +62,8 @@ class Cycle:
         self._rested_at_s = 0.0
         self._decided_at_s = -PERIOD_S
         self._later: Handle | None = None
+        self._told: Commands = {}
+        self._looked_at_all_at_s = -PERIOD_S
         self.cycles = 0
         self.missed = 0
 
@@ -104,15 +108,26 @@ class Cycle:
                 _log.exception("the arbiter failed")
             return
         self._notices.clear("arbiter_failed")
+        self._tell(decided.commands, now_s)
+        self._safely(lambda: self._decisions.take(decided.decisions))
+
+    def _tell(self, commands: Commands, now_s: float) -> None:
+        """Send what is new; and once a second look at all, for what is to be said again."""
+        told, self._told = self._told, commands
+        look_at_all = now_s - self._looked_at_all_at_s >= PERIOD_S - JITTER_S
         renewed = []
         for module_id, link in self._federation.links.items():
-            if link.leases.offer(decided.commands.get(module_id, _NOTHING)):
+            of_module = commands.get(module_id, _NOTHING)
+            if not look_at_all and of_module == told.get(module_id, _NOTHING):
+                continue
+            if link.leases.offer(of_module):
                 link.flush_lease(now_s)
             elif link.leases.is_old(now_s):
                 renewed.append(link)
         for link in renewed:  # what is only said again can wait for what is new
             link.flush_lease(now_s)
-        self._safely(lambda: self._decisions.take(decided.decisions))
+        if look_at_all:
+            self._looked_at_all_at_s = now_s
 
     def _safely(self, remember_or_show: Callable[[], None]) -> None:
         try:
