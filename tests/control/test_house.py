@@ -30,7 +30,8 @@ from tests.control.control_homes import (
     wants,
 )
 
-from ores.control.failsafe import failsafe_limits
+from ores.control.failsafe import failsafe_limits, import_max_w
+from ores.control.flexibility import watt_per_ampere
 from ores.control.flow import flow
 from ores.control.topology import compile_topology
 from ores.control.words import doing
@@ -237,3 +238,36 @@ def test_doing_says_it_in_words(state, kind: str, words: str) -> None:
 
 def test_an_element_that_is_unknown_is_doing_nothing_that_we_know() -> None:
     assert doing(None, "battery") == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("connection", "terminals", "voltage_v", "watt_per_a"),
+    [
+        ("split_phase", ["L1", "L2"], 240, 240.0),
+        ("split_phase", ["L1", "L2"], 120, 240.0),
+        ("split_phase", ["L1", "L2"], None, 240.0),
+        ("single_phase", ["L1"], 120, 120.0),
+        ("single_phase", ["L2"], None, 230.0),
+        ("three_phase", ["L1", "L2", "L3"], 230, 690.0),
+        ("three_phase", ["L1", "L2", "L3"], 400, 400 * 3**0.5),
+        ("three_phase", ["L1", "L2", "L3"], None, 690.0),
+    ],
+)
+def test_an_ampere_makes_the_watts_that_chapter_5_says(
+    connection: str, terminals: list[str], voltage_v: int | None, watt_per_a: float
+) -> None:
+    rating = {"current_max_a": 30} | ({} if voltage_v is None else {"voltage_v": voltage_v})
+    caps = {"ac_measure": {}, "rating": rating, "switch": {}}
+    dryer = describe(PANEL, [{"id": "dryer", "kind": "circuit", "bus": "grid", "terminals": terminals,
+                              "connection": connection, "capabilities": caps}])  # fmt: skip
+    place = compile_topology([dryer]).places[f"{PANEL}/dryer"]
+    assert place.watt_per_a == pytest.approx(watt_per_a)
+    derived = watt_per_ampere(dryer.elements[0])
+    assert derived is None or derived[0] == pytest.approx(place.watt_per_a)
+
+
+def test_a_main_fuse_of_two_hundred_amperes_is_48_kilowatts_in_a_split_phase_home() -> None:
+    caps = {"ac_measure": {"connection_point": True}, "rating": {"current_max_a": 200}}
+    mains = describe(METER, [{"id": "mains", "kind": "meter", "bus": "grid", "terminals": ["L1", "L2"],
+                              "connection": "split_phase", "capabilities": caps}])  # fmt: skip
+    assert import_max_w(compile_topology([mains]), wants()) == pytest.approx(48_000.0)

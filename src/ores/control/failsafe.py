@@ -161,8 +161,7 @@ def import_max_w(topology: Topology, preferences: Preferences) -> float:
     """What may be imported: the agreed limit and what the main fuse bears; infinity where neither is."""
     agreed_w = inf if preferences.import_max_w is UNSET else preferences.import_max_w
     fuse_a = fuse_of(topology, preferences)
-    lines = len(topology.meter.conductors) if topology.meter is not None else 1
-    return min(agreed_w, fuse_a * NOMINAL_V * max(1, lines))
+    return min(agreed_w, fuse_a * (NOMINAL_V if topology.meter is None else topology.meter.watt_per_a))
 
 
 def fuse_of(topology: Topology, preferences: Preferences) -> float:

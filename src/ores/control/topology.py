@@ -16,6 +16,12 @@ from ores.control.rulings import Ruling
 from ores.model import Description, Element, EvCapability, ModeRange
 
 NOMINAL_V = 230.0
+SPLIT_PHASE_V = 240.0
+"""Between the two conductors of a split phase; 120 V from each to neutral."""
+BETWEEN_TWO_V = 200.0
+"""From here on a voltage of two conductors is that between them; below, that to neutral."""
+BETWEEN_THREE_V = 300.0
+"""Likewise of three."""
 CONDUCTORS = ("L1", "L2", "L3")
 
 _BOOST_MODES = ("boost", "recommended", "encouraged", "forced", "force_on", "sg3", "sg4")
@@ -214,16 +220,13 @@ def _place(module_id: str, element: Element, circuit: str) -> Place:
     caps = element.capabilities
     rating, limit, setpoint = caps.rating, caps.limit, caps.setpoint
     lines = tuple(name for name in CONDUCTORS if element.terminals is not UNSET and name in element.terminals)
-    voltage_v = _or(rating.voltage_v, NOMINAL_V) if rating is not UNSET else NOMINAL_V
-    # A three-phase rating may name the line voltage; currents are reckoned to neutral.
-    voltage_v = voltage_v / 3**0.5 if voltage_v > 300.0 and len(lines) == 3 else voltage_v
     consume_w = produce_w = current_a = inf
     if rating is not UNSET:
         consume_w, produce_w = _or(rating.consume_max_w, inf), _or(rating.produce_max_w, inf)
         current_a = _or(rating.current_max_a, inf)
     if setpoint is not UNSET:
         consume_w, produce_w = min(consume_w, setpoint.consume_max_w), min(produce_w, setpoint.produce_max_w)
-    watt_per_a = max(1.0, voltage_v) * max(1, len(lines))
+    watt_per_a = max(1.0, _watt_per_a(element, len(lines)))
     return Place(
         key=f"{module_id}/{element.id}",
         module_id=module_id,
@@ -242,6 +245,23 @@ def _place(module_id: str, element: Element, circuit: str) -> Place:
         can_current=limit is not UNSET and limit.current is True,
         circuit=circuit,
     )
+
+
+def _watt_per_a(element: Element, lines: int) -> float:
+    """Power for each ampere in each of the conductors, by the table of chapter 5 (`k`).
+
+    A rating may name the voltage to neutral or, with several conductors, that between two of them.
+    """
+    rating = element.capabilities.rating
+    voltage_v = UNSET if rating is UNSET else rating.voltage_v
+    if voltage_v is UNSET:
+        is_split = lines == 2 and element.connection == "split_phase"
+        return SPLIT_PHASE_V if is_split else NOMINAL_V * max(1, lines)
+    if lines == 2:
+        return 2.0 * voltage_v if voltage_v < BETWEEN_TWO_V else voltage_v
+    if lines == 3:
+        return 3.0 * voltage_v if voltage_v < BETWEEN_THREE_V else 3.0**0.5 * voltage_v
+    return voltage_v
 
 
 class _Builder:
