@@ -14,6 +14,8 @@ from typing import Final
 from msgspec import UNSET
 
 from ores import model
+from ores.conformance.broken import flexible
+from ores.conformance.broken.appliance import Appliance
 from ores.link.clock import Clock
 from ores.module import About, Effective, Refused, element
 
@@ -28,13 +30,22 @@ CIRCUITS: Final = 12
 HOLD_S: Final = 3.0
 RECONNECT_S: Final = 2.0
 BACKUP_LOAD_W: Final = 120.0
+EVSE_MIN_A: Final = 6.0
+NEWS_S: Final = 0.05
+"""From a command until it says what has come of it."""
+DEPARTURE_S: Final = 30_000.0
+"""When the vehicle leaves, from the beginning."""
+NIGHT_S: Final = 40_000.0
+"""Until the washer's people allow it to run, and about as long again until it has to be done."""
+APPLIANCE_W: Final = 1500.0
+THERMAL: Final = model.Thermal(temperature_c=21.0, outdoor_temperature_c=4.0)
 
 ABOUT: Final = About(
     name="Reference",
     maker="ORES",
     model="Whole",
     serial="2041-7731",
-    profiles=("storage", "micro_inverter", "ev_charger", "heat_pump", "smart_panel", "meter"),
+    profiles=("storage", "micro_inverter", "ev_charger", "heat_pump", "smart_panel", "meter", "appliance"),
 )
 
 
@@ -65,7 +76,7 @@ def elements() -> tuple[model.Element, ...]:
                 rating=model.Rating(consume_max_w=EVSE_MAX_A * VOLTAGE_V, current_max_a=EVSE_MAX_A,
                                     voltage_v=VOLTAGE_V),
                 limit=model.LimitCapability(consume=True, current=True),
-                ev=model.EvCapability(current_min_a=6, current_max_a=EVSE_MAX_A, step_a=1)),
+                ev=model.EvCapability(current_min_a=EVSE_MIN_A, current_max_a=EVSE_MAX_A, step_a=1)),
         element("heat", "heat", bus="grid", terminals=["L1"], connection="single_phase",
                 ac_measure=watt, energy=energy, rating=model.Rating(consume_max_w=2000),
                 mode=model.ModeCapability(hold_s=HOLD_S, modes={
@@ -85,7 +96,24 @@ def elements() -> tuple[model.Element, ...]:
                     switch=model.SwitchCapability(min_on_s=0, min_off_s=0, critical=number == 1))
             for number in range(1, CIRCUITS + 1)
         ),
+        *(
+            element(name, "load", bus="grid", terminals=["L1"], connection="single_phase", ac_measure=watt,
+                    energy=energy, rating=model.Rating(consume_max_w=2300),
+                    job=model.JobCapability(response_s=1))
+            for name in ("dishwasher", "washer", "dryer")
+        ),
     )  # fmt: skip
+
+
+def appliances(now_s: float) -> dict[str, Appliance]:
+    """One that may be started, one that may not yet, and one that starts by itself again and again."""
+    return {
+        "dishwasher": Appliance(now_s, power_w=APPLIANCE_W, duration_s=12, latest_in_s=NIGHT_S),
+        "washer": Appliance(
+            now_s, power_w=APPLIANCE_W, duration_s=60, earliest_in_s=NIGHT_S, latest_in_s=2 * NIGHT_S
+        ),
+        "dryer": Appliance(now_s, power_w=30, duration_s=6, latest_in_s=16, used_all_day=True),
+    }
 
 
 @dataclass(slots=True)
@@ -121,7 +149,9 @@ class Whole:
     tie: Tie = field(default_factory=Tie)
 
     def __post_init__(self) -> None:
-        self._at_s = self.clock.now()
+        self._at_s = self._began_s = self.clock.now()
+        self._tell: Callable[[], None] | None = None
+        self.appliances = appliances(self._at_s)
         self._readers: Mapping[str, Callable[[], model.ElementState]] = {
             "battery": self._battery,
             "inverter": self._inverter,
@@ -133,25 +163,37 @@ class Whole:
             "mains": self._mains,
         }
 
+    def left_s(self, moment_s: float) -> float:
+        """From now to a moment that is told from the beginning; 0 where it has passed."""
+        return max(0.0, self._began_s + moment_s - self.clock.now())
+
     # What a maker writes
 
     def read(self, name: str, /) -> model.ElementState:
         """What is measured now."""
         self._pass_time()
         reader = self._readers.get(name)
+        if reader is None and name in self.appliances:
+            return self._appliance(self.appliances[name])
         return reader() if reader else self._circuit(name)
 
     def apply(self, name: str, command: Effective, /) -> None:
         """From now on."""
         self._pass_time()
         self.told[name] = command
+        self.clock.call_at(self.clock.now() + NEWS_S, self._news)
 
     def active_hazards(self, _name: str, /) -> tuple[str, ...]:
         """Nothing smokes."""
         return ()
 
     def request(self, name: str, request: str, /) -> Refused | None:
-        """The tie's two requests, and a black start that its interlock forbids while the grid is there."""
+        """The tie's two, `start`, and a black start that its interlock forbids while the grid is there."""
+        self._pass_time()
+        if name in self.appliances and request == "start":
+            refused = self.appliances[name].start()
+            self.clock.call_at(self.appliances[name].due_s, self._news)
+            return refused
         if name == "tie" and request == "open":
             self.tie.closed, self.tie.permitted, self.tie.opened_at_s = False, False, self.clock.now()
             return None
@@ -161,6 +203,27 @@ class Whole:
         if name == "former" and request == "black_start":
             return Refused("the bus behind the tie is not black", "interlocked")
         return Refused(f"{name} knows no request {request}", "unknown_request")
+
+    def tell(self, changed: Callable[[], None], /) -> None:
+        """From now on appliances say at once that they have begun or ended."""
+        self._tell = changed
+        self._watch()
+
+    def flexibility(self, name: str, /) -> model.ElementFlexibility | None:
+        """What it knows better than a hub."""
+        self._pass_time()
+        if name in self.appliances:
+            return self.appliances[name].flexibility() if name != "dryer" else None
+        if name == "battery":
+            return flexible.battery(self, CAPACITY_WH, BATTERY_MAX_W, STEP_W)
+        if name == "evse":
+            return flexible.charger(
+                self._ev(0), EVSE_MIN_A * VOLTAGE_V, EVSE_MAX_A * VOLTAGE_V, step_w=VOLTAGE_V
+            )
+        if name == "heat":
+            able = next(found.capabilities for found in self.elements if found.id == name)
+            return flexible.heat_pump(able, self._mode(), THERMAL)
+        return None
 
     # Powers, positive into the element
 
@@ -177,7 +240,7 @@ class Whole:
         """All that is allowed, from 6 A on."""
         told = self.told.get("evse", Effective())
         current_a = min(EVSE_MAX_A, told.current_max_a, told.consume_max_w / VOLTAGE_V)
-        return current_a // 1 * VOLTAGE_V if self.plugged and current_a >= 6 else 0.0
+        return current_a // 1 * VOLTAGE_V if self.plugged and current_a >= EVSE_MIN_A else 0.0
 
     def heat_w(self) -> float:
         """By its mode."""
@@ -195,7 +258,8 @@ class Whole:
         """All that hangs on the grid's bus."""
         circuits_w = sum(self.circuit_w(f"circuit_{number}") for number in range(1, CIRCUITS + 1))
         behind_w = BACKUP_LOAD_W if self.tie.closed else 0.0
-        return self.battery_w() + self.inverter_w() + self.evse_w() + self.heat_w() + circuits_w + behind_w
+        loads_w = circuits_w + behind_w + sum(machine.draws_w() for machine in self.appliances.values())
+        return self.battery_w() + self.inverter_w() + self.evse_w() + self.heat_w() + loads_w
 
     # Readings
 
@@ -226,14 +290,23 @@ class Whole:
         power_w = self.evse_w()
         return model.ElementState(
             ac_measure=_measured(power_w),
-            ev=model.Ev(connected=self.plugged, charging=power_w > 0, soc_pct=None, energy_needed_wh=None),
+            ev=self._ev(power_w),
+        )
+
+    def _ev(self, power_w: float) -> model.Ev:
+        return model.Ev(
+            connected=self.plugged,
+            charging=power_w > 0,
+            soc_pct=None,
+            energy_needed_wh=None,
+            departure_in_s=round(self.left_s(DEPARTURE_S), 1),
         )
 
     def _heat(self) -> model.ElementState:
         return model.ElementState(
             ac_measure=_measured(self.heat_w()),
             mode=model.Mode(mode=self._mode()),
-            thermal=model.Thermal(temperature_c=21.0, outdoor_temperature_c=4.0),
+            thermal=THERMAL,
         )
 
     def _former(self) -> model.ElementState:
@@ -261,6 +334,9 @@ class Whole:
             ac_measure=_measured(self.circuit_w(name)), switch=model.Switch(closed=self._closed(name))
         )
 
+    def _appliance(self, machine: Appliance) -> model.ElementState:
+        return model.ElementState(ac_measure=_measured(machine.draws_w()), job=machine.state())
+
     def _closed(self, name: str) -> bool:
         return self.told.get(name, Effective()).closed is not False
 
@@ -277,6 +353,23 @@ class Whole:
         self._at_s = now_s
         if self.tie.reconnect_in_s(now_s) == 0:
             self.tie.closed = True
+        for machine in self.appliances.values():
+            machine.pass_time(now_s)
+
+    def _news(self) -> None:
+        """An appliance has begun or ended."""
+        self._pass_time()
+        if self._tell is not None:
+            self._tell()
+
+    def _watch(self) -> None:
+        """See to it that the next turn of an appliance is told when it comes."""
+        due_s = min(machine.due_s for machine in self.appliances.values())
+        self.clock.call_at(due_s, self._turned)
+
+    def _turned(self) -> None:
+        self._news()
+        self._watch()
 
 
 def _measured(power_w: float) -> model.AcMeasure:
