@@ -137,7 +137,7 @@ class Module:
         status, result = await self.ask(stranger, "POST", "/pairing/confirm", confirm)
         assert (status, result) == (200, {"role": role, "module_id": self.id}), result
         status, result = await self.ask(stranger, "POST", "/pairing/confirm", confirm)
-        assert result["code"] == "pairing_not_started"
+        assert result["code"] == "pairing_replayed"
 
     async def certificate(self) -> bytes:
         port = int(self.url.split(":")[2].split("/")[0])
@@ -246,8 +246,11 @@ async def a_wrong_code_and_a_bad_certificate_are_refused(module: Module, hub: Hu
     stranger, start = tls_context(), hub.start("controller")
     await module.ask(stranger, "POST", "/pairing/start", start)
     confirm = {"hub_nonce": start["hub_nonce"], "hub_proof": "0" * 64}
-    for code in ("pairing_wrong_code", "pairing_not_started"):
+    for code in ("pairing_wrong_code", "pairing_replayed"):
         assert (await module.ask(stranger, "POST", "/pairing/confirm", confirm))[1]["code"] == code
+    never = {"hub_nonce": "1" * 64, "hub_proof": "0" * 64}
+    found = await module.ask(stranger, "POST", "/pairing/confirm", never)
+    assert found[1]["code"] == "pairing_not_started"
     assert (await module.ask(stranger, "POST", "/pairing/start", start))[1]["code"] == "pairing_replayed"
     other = Hub(module.folder, cn="somebody")
     found = await module.ask(stranger, "POST", "/pairing/start", other.start("controller"))
@@ -428,7 +431,10 @@ async def five_tries_lock_and_a_release_opens(module: Module, hub: Hub) -> None:
     module.process.send_signal(signal.SIGUSR1)
     await asyncio.sleep(0.3)
     found = (await module.ask(tls_context(), "GET", "/pairing"))[1]
-    assert found["closed_because"] == "pairing_has_controller", found
+    assert found == {"open": True, "paired": True}, found
+    start = Hub(module.folder).start("controller")
+    found = (await module.ask(tls_context(), "POST", "/pairing/start", start))[1]
+    assert found["code"] == "pairing_has_controller", found
     before = (await module.ask(hub.tls, "GET", "/failsafe"))[1]
     assert await module.ask(hub.tls, "DELETE", "/pairing") == (200, {"open": True, "paired": False})
     await an_unknown_key_is_not_answered(module, hub)

@@ -33,9 +33,9 @@ held_limits hold_limits(const bounds *device, const command *lease, const limits
 
 limited_by hold_deepest(const bounds *device, const held_limits *held)
 {
-    double consume_cut_w = device->consume_max_w - held->max.consume_max_w;
-    double produce_cut_w = device->produce_max_w - held->max.produce_max_w;
-    return consume_cut_w > produce_cut_w ? held->consume_by : held->produce_by;
+    double consume_left = held->max.consume_max_w / device->consume_max_w;
+    double produce_left = held->max.produce_max_w / device->produce_max_w;
+    return produce_left < consume_left ? held->produce_by : held->consume_by;
 }
 
 limits hold_range(const bounds *device, const held_limits *held)
@@ -55,12 +55,12 @@ held_setpoint hold_setpoint(const bounds *device, const held_limits *held, doubl
     double range_w = consuming ? device->setpoint_consume_max_w : device->setpoint_produce_max_w;
     tighten(&size_w, &result.by, range_w, BY_RATING); /* the range lies within the rating (CAP-009) */
     tighten(&size_w, &result.by, limit_w, consuming ? held->consume_by : held->produce_by);
-    if (consuming && size_w > 0 && size_w < device->consume_min_w) {
-        if (size_w > fabs(wanted_w) - size_w) result.by = BY_MINIMUM; /* it cuts deeper than the limit did */
-        size_w = 0;
-    }
     if (device->step_w > 0) /* less than a step is no clipping (LEASE-023) */
         size_w = floor(size_w / device->step_w + 1e-9) * device->step_w;
+    if (consuming && size_w > 0 && size_w < device->consume_min_w) {
+        if (result.by == BY_NOTHING) result.by = BY_MINIMUM; /* else the limit that left so little is named */
+        size_w = 0;
+    }
     result.power_w = size_w == 0 ? 0 : consuming ? size_w : -size_w;
     return result;
 }

@@ -31,7 +31,7 @@ typedef struct {
 
 held_limits hold_limits(const bounds *device, const command *lease, const limits *failsafe, const own_bounds *own);
 
-/* The word for `limited_by` of a state: what cuts deepest below the rating (HOLD-005). */
+/* The word for `limited_by` of a state: of the limit that leaves the least share of its rating (HOLD-005). */
 limited_by hold_deepest(const bounds *device, const held_limits *held);
 
 /* The range that could be followed now (HOLD-006). */

@@ -7,9 +7,8 @@ enum { APPLIED, CLIPPED, REFUSED };
 static const char *const result_words[] = {"applied", "clipped", "refused"};
 
 /* Why the lease as a whole does not count; NULL where it does. In the order of the standard's ids. */
-static const char *refusal(const module *m, const lease_message *l, peer_role role, uint64_t now_ms)
+static const char *refusal(const module *m, const lease_message *l, uint64_t now_ms)
 {
-    if (role != ROLE_CONTROLLER) return "not_controller";
     if (strcmp(l->boot_id, m->boot_id) != 0) return "lease_other_boot";
     if (l->uptime_ms > now_ms || now_ms - l->uptime_ms > STALE_MS) return "lease_stale";
     if (!m->pins.epoch_known || l->epoch > m->pins.epoch) return NULL;
@@ -23,6 +22,7 @@ static const char *refusal(const module *m, const lease_message *l, peer_role ro
 typedef struct {
     text *to;
     int worst;
+    const char *first_refusal; /* its code */
     bool element_open, any;
     json element;
 } outcomes;
@@ -44,6 +44,7 @@ static void begin_outcome(outcomes *o, const char *capability, int result)
 static void refuse_one(outcomes *o, const char *capability, const char *code)
 {
     begin_outcome(o, capability, REFUSED);
+    if (!o->first_refusal) o->first_refusal = code;
     text_format(o->to, ",\"code\":\"%s\"}", code);
 }
 
@@ -57,21 +58,18 @@ static void end_element(outcomes *o)
 static void refuse_unknown_element(outcomes *o, json asked)
 {
     static const char *const capabilities[] = {"limit", "setpoint", "switch", "mode"};
-    o->worst = REFUSED;
     for (size_t i = 0; i < 4; i++)
         if (json_member(asked, capabilities[i])) refuse_one(o, capabilities[i], "unknown_element");
 }
 
-static void clip_limit(outcomes *o, limits *asked)
+static void clip_limit(outcomes *o, const limits *asked)
 {
     bool consume = asked->consume_max_w > battery_bounds.consume_max_w;
     bool produce = asked->produce_max_w > battery_bounds.produce_max_w;
     if (!consume && !produce) return;
     begin_outcome(o, "limit", CLIPPED); /* LEASE-022 */
-    if (consume) asked->consume_max_w = battery_bounds.consume_max_w;
-    if (produce) asked->produce_max_w = battery_bounds.produce_max_w;
-    if (consume) text_format(o->to, ",\"consume_max_w\":%.0f", asked->consume_max_w);
-    if (produce) text_format(o->to, ",\"produce_max_w\":%.0f", asked->produce_max_w);
+    if (consume) text_format(o->to, ",\"consume_max_w\":%.0f", battery_bounds.consume_max_w);
+    if (produce) text_format(o->to, ",\"produce_max_w\":%.0f", battery_bounds.produce_max_w);
     text_put(o->to, ",\"limited_by\":\"rating\"}");
 }
 
@@ -92,12 +90,11 @@ static command take_command(outcomes *o, const module *m, json asked)
 {
     command taken = {.limit_given = false};
     json limit = json_member(asked, "limit"), setpoint = json_member(asked, "setpoint");
-    if (limit && json_member(limit, "current_max_a")) {
-        refuse_one(o, "limit", "unknown_capability"); /* it declares no limit in amperes */
-    } else if (limit) {
+    if (limit) {
         taken.limit_given = true;
         taken.limit = limits_read(limit);
-        clip_limit(o, &taken.limit);
+        if (!json_member(limit, "current_max_a")) clip_limit(o, &taken.limit);
+        else refuse_one(o, "limit", "unknown_capability"); /* no limit in amperes is declared; watts hold (LEASE-032) */
     }
     if (setpoint) {
         taken.setpoint_given = true;
@@ -143,10 +140,10 @@ static void put_in_force(module *m, const lease_message *l, const command *asked
 
 static char outcome_memory[3072];
 
-void lease_take(module *m, json lease, peer_role role, uint64_t now_ms, text *result)
+void lease_take(module *m, json lease, uint64_t now_ms, text *result)
 {
     lease_message l = lease_read(lease);
-    const char *code = refusal(m, &l, role, now_ms);
+    const char *code = refusal(m, &l, now_ms);
     if (code) {
         refuse_whole(&l, code, NULL, result);
         return;
@@ -154,8 +151,8 @@ void lease_take(module *m, json lease, peer_role role, uint64_t now_ms, text *re
     text list = text_in(outcome_memory, sizeof outcome_memory);
     outcomes o = {.to = &list};
     command asked = take_elements(&o, m, l.elements);
-    if (list.overflowed) { /* an outcome that is not told would pass for applied */
-        refuse_whole(&l, "too_large", "it names more elements than the answer has room for", result);
+    if (list.overflowed) { /* an outcome that is not told would pass for applied (LEASE-031) */
+        refuse_whole(&l, o.first_refusal, "more is refused than the answer has room for", result);
         return;
     }
     bool new_epoch = !m->pins.epoch_known || l.epoch > m->pins.epoch;

@@ -4,8 +4,8 @@
 
 #include "module.h"
 
-/* Takes a lease that has passed its shape, the same from the stream and by PUT (LEASE-001), and writes its
-   LeaseResult. */
-void lease_take(module *m, json lease, peer_role role, uint64_t now_ms, text *result);
+/* Takes a lease of the controller that has passed its shape, the same from the stream and by PUT (LEASE-001), and
+   writes its LeaseResult. */
+void lease_take(module *m, json lease, uint64_t now_ms, text *result);
 
 #endif

@@ -59,11 +59,12 @@ const char *module_boot(module *m, const module_options *options)
     m->options = *options;
     m->booted_ms = clock_monotonic_ms();
     bool first_start = store_get("key", key, KEY_DER_MAX, &size) == STORE_MISSING;
+    /* before the key: whoever has a key has these records, or has lost them */
+    if (first_start && !(control_to_factory(m) && pins_clear(&m->pins))) return "the state folder cannot be written";
     const char *trouble = identity_load(&m->self);
     if (trouble) return trouble;
     if (!crypto_random(boot, sizeof boot)) return "no random numbers";
     hex_write(m->boot_id, boot, sizeof boot);
-    if (first_start && !control_to_factory(m)) return "the state folder cannot be written";
     m->pins = pins_load();
     control_load(m);
     load_plant(m);
@@ -135,8 +136,7 @@ bool module_factory_reset(module *m)
 
 pairing_facts module_pairing_facts(const module *m, const uint8_t *fingerprint)
 {
-    pairing_facts facts = {.has_pin = m->pins.count > 0,
-                           .has_controller = pins_has_controller(&m->pins),
+    pairing_facts facts = {.has_controller = pins_has_controller(&m->pins),
                            .needs_act = m->pins.needs_act,
                            .observers_allowed = m->options.observers_allowed && m->pins.count < PINS_MAX - 1};
     facts.same_controller = fingerprint && pins_role(&m->pins, fingerprint) == ROLE_CONTROLLER;

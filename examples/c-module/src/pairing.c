@@ -62,12 +62,17 @@ static bool window_is_open(const pairing *p, uint64_t now_ms)
     return p->opened && now_ms - p->opened_ms < WINDOW_MS;
 }
 
-const char *pairing_refusal(const pairing *p, const pairing_facts *facts, peer_role role, uint64_t now_ms)
+const char *pairing_refusal(const pairing *p, const pairing_facts *facts, uint64_t now_ms)
 {
     if (p->tries >= TRIES_MAX) return "pairing_locked";
-    if ((facts->has_pin || facts->needs_act) && !window_is_open(p, now_ms)) return "pairing_closed";
-    if (role == ROLE_CONTROLLER && facts->has_controller && !facts->same_controller) return "pairing_has_controller";
+    if ((facts->has_controller || facts->needs_act) && !window_is_open(p, now_ms)) return "pairing_closed";
+    return NULL;
+}
+
+const char *pairing_role_refusal(const pairing_facts *facts, peer_role role)
+{
     if (role == ROLE_OBSERVER && !facts->observers_allowed) return "pairing_role_refused";
+    if (role == ROLE_CONTROLLER && facts->has_controller && !facts->same_controller) return "pairing_has_controller";
     return NULL;
 }
 
@@ -122,10 +127,8 @@ uint64_t pairing_pause_left_ms(const pairing *p, uint64_t now_ms)
 bool pairing_press(pairing *p, uint64_t now_ms)
 {
     if (pairing_pause_left_ms(p, now_ms) > 0) return false;
-    if (p->tries >= TRIES_MAX) {
-        p->tries = 0;
-        p->lockouts++; /* the next pause is twice as long (PAIR-021) */
-    }
+    if (p->tries >= TRIES_MAX) p->lockouts++; /* the next pause is twice as long (PAIR-021) */
+    p->tries = 0;
     pairing_open(p, now_ms);
     return true;
 }

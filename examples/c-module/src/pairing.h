@@ -27,7 +27,7 @@ typedef struct {
 
 /* What of the pins matters here. */
 typedef struct {
-    bool has_pin, has_controller, same_controller, needs_act, observers_allowed;
+    bool has_controller, same_controller, needs_act, observers_allowed;
 } pairing_facts;
 
 void pairing_code(char to[CODE_SIZE], const uint8_t secret[SECRET_SIZE]);
@@ -35,8 +35,10 @@ void pairing_id(char to[ID_SIZE], const uint8_t fingerprint[HASH_SIZE]);
 void pairing_proof(uint8_t to[HASH_SIZE], bool of_module, const uint8_t secret[SECRET_SIZE],
                    const uint8_t module_fingerprint[HASH_SIZE], const pairing_start *start);
 
-/* Why a start would be refused now; NULL where it would be taken. */
-const char *pairing_refusal(const pairing *p, const pairing_facts *facts, peer_role role, uint64_t now_ms);
+/* Why every start would be refused now (PAIR-024); NULL where one would be looked at. */
+const char *pairing_refusal(const pairing *p, const pairing_facts *facts, uint64_t now_ms);
+/* Why this role would be. */
+const char *pairing_role_refusal(const pairing_facts *facts, peer_role role);
 bool pairing_replayed(const pairing *p, const uint8_t nonce[NONCE_SIZE]);
 /* Counts a try, remembers the nonce, and draws the module's. */
 bool pairing_begin(pairing *p, const pairing_start *start, uint64_t now_ms);

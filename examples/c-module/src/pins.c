@@ -29,9 +29,8 @@ pins pins_load(void)
     uint8_t record[RECORD_HEAD + PINS_MAX * PIN_BYTES + 1];
     size_t size = 0;
     store_result result = store_get("pins", record, sizeof record - 1, &size);
-    if (result == STORE_MISSING) return loaded;
-    if (result == STORE_DAMAGED || size < RECORD_HEAD || size != (size_t)(RECORD_HEAD + record[0] * PIN_BYTES)) {
-        loaded.needs_act = true;
+    if (result != STORE_FOUND || size < RECORD_HEAD || size != (size_t)(RECORD_HEAD + record[0] * PIN_BYTES)) {
+        loaded.needs_act = true; /* it was there since the first start, and is lost (SAFE-012) */
         return loaded;
     }
     loaded.count = record[0];

@@ -102,7 +102,7 @@ static void get_stream(module *m, const request *r, uint64_t now_ms, reply *answ
 static void put_lease(module *m, const request *r, uint64_t now_ms, reply *answer)
 {
     json lease = message_of(r, &shape_of_lease, answer);
-    if (lease) lease_take(m, lease, r->role, now_ms, &answer->body);
+    if (lease) lease_take(m, lease, now_ms, &answer->body);
 }
 
 /* What persists is fenced against a cloned hub like a lease, where it says its epoch (LEASE-027). */
@@ -177,8 +177,7 @@ static void post_request(module *m, const request *r, uint64_t now_ms, reply *an
 static void write_status(const module *m, uint64_t now_ms, text *to)
 {
     pairing_facts facts = module_pairing_facts(m, NULL);
-    const char *refusal = pairing_refusal(&m->pairing, &facts, ROLE_CONTROLLER, now_ms);
-    if (refusal && facts.has_controller && !pairing_refusal(&m->pairing, &facts, ROLE_OBSERVER, now_ms)) refusal = NULL;
+    const char *refusal = pairing_refusal(&m->pairing, &facts, now_ms);
     text_format(to, "{\"open\":%s,\"paired\":%s", refusal ? "false" : "true", facts.has_controller ? "true" : "false");
     if (refusal) text_format(to, ",\"closed_because\":\"%s\"", refusal);
     text_put(to, "}");
@@ -261,9 +260,10 @@ static void post_start(module *m, const request *r, uint64_t now_ms, reply *answ
     read_hex(json_member(message, "hub_nonce"), start.hub_nonce);
     start.role = json_text_is(json_member(message, "role"), "controller") ? ROLE_CONTROLLER : ROLE_OBSERVER;
     pairing_facts facts = module_pairing_facts(m, certified ? start.fingerprint : NULL);
-    const char *refusal = pairing_refusal(&m->pairing, &facts, start.role, now_ms);
-    if (!refusal && !certified) refusal = "pairing_bad_certificate";
+    const char *refusal = pairing_refusal(&m->pairing, &facts, now_ms);
     if (!refusal && pairing_replayed(&m->pairing, start.hub_nonce)) refusal = "pairing_replayed";
+    if (!refusal && !certified) refusal = "pairing_bad_certificate";
+    if (!refusal) refusal = pairing_role_refusal(&facts, start.role);
     if (refusal) {
         refuse_start(m, refusal, now_ms, answer);
         return;
@@ -288,7 +288,8 @@ static void post_confirm(module *m, const request *r, uint64_t now_ms, reply *an
     read_hex(json_member(message, "hub_nonce"), nonce);
     read_hex(json_member(message, "hub_proof"), given);
     if (!pairing_take(&m->pairing, nonce, now_ms)) {
-        refuse(answer, "pairing_not_started", "no start of this nonce waits for its confirmation");
+        bool over = pairing_replayed(&m->pairing, nonce);
+        refuse(answer, over ? "pairing_replayed" : "pairing_not_started", over ? "its start is over" : "");
         return;
     }
     const pairing_start *start = &m->pairing.start;
@@ -387,11 +388,13 @@ void resources_answer(module *m, const request *r, uint64_t now_ms, reply *answe
 void resources_frame(module *m, const char *frame, size_t size, peer_role role, uint64_t now_ms, text *answer)
 {
     problem why;
-    json message = frame ? read_message(frame, size, &shape_of_frame, &why) : NULL;
-    if (!frame) why = problem_of("invalid_message", "a frame is one whole text message");
+    json message = NULL;
+    if (role != ROLE_CONTROLLER) why = problem_of("forbidden", "an observer reads"); /* LEASE-002 */
+    else if (!frame) why = problem_of("invalid_message", "a frame is one whole text message");
+    else message = read_message(frame, size, &shape_of_frame, &why);
     if (message) {
         text_put(answer, "{\"result\":");
-        lease_take(m, json_member(message, "lease"), role, now_ms, answer);
+        lease_take(m, json_member(message, "lease"), now_ms, answer);
     } else {
         text_put(answer, "{\"problem\":");
         problem_write(answer, &why);

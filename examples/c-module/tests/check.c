@@ -134,14 +134,14 @@ static void pairing_fits_the_vectors(void)
 static void five_starts_lock_and_the_button_waits(void)
 {
     pairing p = {.tries = 0};
-    pairing_facts unpaired = {.has_pin = false};
+    pairing_facts unpaired = {.has_controller = false};
     pairing_start start = {.role = ROLE_CONTROLLER};
     for (int i = 0; i < TRIES_MAX; i++) {
-        expect(!pairing_refusal(&p, &unpaired, ROLE_CONTROLLER, 1000));
+        expect(!pairing_refusal(&p, &unpaired, 1000));
         start.hub_nonce[0] = (uint8_t)i;
         expect(pairing_begin(&p, &start, 1000));
     }
-    expect(strcmp(pairing_refusal(&p, &unpaired, ROLE_CONTROLLER, 9999999), "pairing_locked") == 0);
+    expect(strcmp(pairing_refusal(&p, &unpaired, 9999999), "pairing_locked") == 0);
     expect(pairing_replayed(&p, start.hub_nonce));
     expect(!pairing_take(&p, start.hub_nonce, 1000 + CONFIRM_MS + 1));
     expect(pairing_take(&p, start.hub_nonce, 1000 + CONFIRM_MS));
@@ -149,10 +149,13 @@ static void five_starts_lock_and_the_button_waits(void)
     expect(!pairing_press(&p, 1000 + 29999) && pairing_press(&p, 1000 + 30000));
     for (int i = 0; i < TRIES_MAX; i++) pairing_begin(&p, &start, 40000);
     expect(!pairing_press(&p, 40000 + 59999) && pairing_press(&p, 40000 + 60000)); /* PAIR-021: it doubles */
-    pairing_facts paired = {.has_pin = true, .has_controller = true};
-    expect(strcmp(pairing_refusal(&p, &paired, ROLE_CONTROLLER, 100001), "pairing_has_controller") == 0);
-    expect(strcmp(pairing_refusal(&p, &paired, ROLE_OBSERVER, 100001), "pairing_role_refused") == 0);
-    expect(strcmp(pairing_refusal(&p, &paired, ROLE_OBSERVER, 100000 + WINDOW_MS), "pairing_closed") == 0);
+    pairing_facts paired = {.has_controller = true};
+    expect(!pairing_refusal(&p, &paired, 100001)); /* PAIR-024: the role is not known yet */
+    expect(strcmp(pairing_role_refusal(&paired, ROLE_CONTROLLER), "pairing_has_controller") == 0);
+    expect(strcmp(pairing_role_refusal(&paired, ROLE_OBSERVER), "pairing_role_refused") == 0);
+    expect(strcmp(pairing_refusal(&p, &paired, 100000 + WINDOW_MS), "pairing_closed") == 0);
+    p.tries = TRIES_MAX - 1;
+    expect(pairing_press(&p, 200000) && p.tries == 0 && p.lockouts == 2); /* the button begins the count anew */
 }
 
 static void a_certificate_fits_its_key(void)
@@ -194,6 +197,22 @@ static void limits_and_setpoints_hold(void)
     held = hold_limits(b, &lease, &no_export, &free_);
     expect(held.max.consume_max_w == 2000 && held.max.produce_max_w == 0 && held.produce_by == BY_FAILSAFE); /* HOLD-003 */
     expect(hold_deepest(b, &held) == BY_FAILSAFE);
+    bounds coarse = *b;
+    coarse.step_w = 50, coarse.consume_min_w = 52;
+    held = hold_limits(&coarse, NULL, &none, &free_);
+    s = hold_setpoint(&coarse, &held, 55);
+    expect(s.power_w == 0 && s.by == BY_MINIMUM); /* no rounding leads below the minimum */
+    lease.limit.consume_max_w = 30;
+    held = hold_limits(b, &lease, &none, &free_);
+    s = hold_setpoint(b, &held, 1000);
+    expect(s.power_w == 0 && s.by == BY_LEASE);
+    lease.limit.consume_max_w = 2000;
+    bounds lopsided = *b;
+    lopsided.consume_max_w = 36800;
+    limits tenths = {18400, 920};
+    held = hold_limits(&lopsided, NULL, &tenths, &free_);
+    held.consume_by = BY_LEASE;
+    expect(hold_deepest(&lopsided, &held) == BY_FAILSAFE); /* a share of the rating, not watts */
     held = hold_limits(b, &lease, &none, &full);
     s = hold_setpoint(b, &held, 1000);
     expect(s.power_w == 0 && s.by == BY_SOC && hold_range(b, &held).consume_max_w == 0);
@@ -227,7 +246,7 @@ static const char *lease_answer(uint64_t epoch, uint64_t seq, double ttl_s, cons
     snprintf(message, sizeof message, "{\"epoch\":%llu,\"seq\":%llu,\"boot_id\":\"%s\",\"uptime_ms\":%llu,\"ttl_s\":%g,\"elements\":%s}",
              (unsigned long long)epoch, (unsigned long long)seq, m.boot_id, (unsigned long long)state_ms, ttl_s, elements);
     expect(!json_check(message, strlen(message), &root) && shape_check(root, &shape_of_lease, &where));
-    lease_take(&m, root, ROLE_CONTROLLER, now_ms, &answer);
+    lease_take(&m, root, now_ms, &answer);
     expect(!fault_of(answer.start));
     return answer.start;
 }
@@ -272,7 +291,22 @@ static void outcomes_are_told(void)
     expect(says(answer, "\"ghost\":{\"setpoint\":{\"result\":\"refused\",\"code\":\"unknown_element\"},\"mode\":"));
     expect(m.lease.in_force && m.lease.seq == 10); /* LEASE-019: the rest holds */
     answer = lease_answer(2, 11, 10, "{\"battery\":{\"limit\":{\"produce_max_w\":0,\"current_max_a\":6}}}", 12000, 12000);
-    expect(says(answer, "\"limit\":{\"result\":\"refused\"") && m.held.max.produce_max_w == 3680);
+    expect(says(answer, "\"limit\":{\"result\":\"refused\"") && m.held.max.produce_max_w == 0); /* LEASE-032 */
+    expect(says(lease_answer(2, 12, 10, "{\"ghost\":{}}", 12000, 12000), "\"applied\"")); /* it asks nothing */
+    static char many[4000];
+    text list = text_in(many, sizeof many);
+    for (int i = 0; i < 100; i++) text_format(&list, "%s\"ghost_%d\":{\"mode\":{\"mode\":\"x\"}}", i ? "," : "{", i);
+    text_put(&list, "}");
+    answer = lease_answer(2, 13, 10, many, 12000, 12000);
+    expect(says(answer, "\"refused\",\"code\":\"unknown_element\"") && m.lease.seq == 12); /* LEASE-031, LEASE-009 */
+}
+
+static void an_observer_commands_nothing(void)
+{
+    text answer = text_in(answer_memory, sizeof answer_memory);
+    const char *frame = "{\"lease\":{}}";
+    resources_frame(&m, frame, strlen(frame), ROLE_OBSERVER, 12000, &answer);
+    expect(says(answer.start, "\"problem\"") && says(answer.start, "\"forbidden\"")); /* LEASE-002 */
 }
 
 static void what_cannot_be_kept_is_refused(const char *folder)
@@ -312,6 +346,9 @@ static void a_reboot_keeps_what_was_agreed(const char *folder)
     faults_write(&m, &faults);
     expect(says(faults.start, "store_lost"));
     expect(module_factory_reset(&m) && m.pins.count == 0 && m.held.max.consume_max_w == 3680);
+    expect(!module_boot(&m, &options) && !m.pins.needs_act);
+    snprintf(path, sizeof path, "%s/pins", folder);
+    expect(remove(path) == 0 && !module_boot(&m, &options) && m.pins.needs_act); /* SAFE-012 */
 }
 
 /* ---- random bytes: sanitizers are the judges ---- */
@@ -365,6 +402,7 @@ int main(int count, char **paths)
     start_module(folder);
     a_lease_lives_and_ends();
     outcomes_are_told();
+    an_observer_commands_nothing();
     what_cannot_be_kept_is_refused(folder);
     a_reboot_keeps_what_was_agreed(folder);
     random_bytes_harm_nothing();
