@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from ores.conformance.check import Failed, Unreachable, fail, need, not_applicable, short
 from ores.conformance.standard import Standard
 from ores.conformance.transcript import Transcript
+from ores.conformance.verdict import Result
 from ores.conformance.wire import pairing
 from ores.conformance.wire.identity import Identity, fingerprint_of, new_identity
 from ores.conformance.wire.peer import MISSING, Answer, Peer, Stream
@@ -51,6 +52,11 @@ class Kept:
     policy: Any = None
     settings: Any = None
 
+    @property
+    def nothing(self) -> bool:
+        """The kit has never been let in."""
+        return self.failsafe is None and self.policy is None and self.settings is None
+
 
 @dataclass
 class Bench:
@@ -72,6 +78,7 @@ class Bench:
         pages_trouble: Why the pages cannot be followed to their end; empty where they can.
         fingerprint: Of the module's key, as first met.
         profile: What the person wants judged, beside the profiles that the module claims.
+        verdicts: Of the checks so far.
     """
 
     standard: Standard
@@ -91,6 +98,7 @@ class Bench:
     seq: int = 0
     boots: list[str] = field(default_factory=list)
     profile: str | None = None
+    verdicts: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
@@ -165,6 +173,10 @@ class Bench:
             except Exception as error:  # noqa: BLE001 - handed to every check that looks at it
                 future.set_exception(error)
                 future.exception()  # seen: several checks, or none, may look at it
+            except asyncio.CancelledError:
+                future.set_exception(Failed("what this check looks at was not over in time"))
+                future.exception()
+                raise
         return await self._once[scenario]  # type: ignore[no-any-return]
 
     # What the module is
@@ -274,6 +286,19 @@ class Bench:
         Raises:
             Failed: The module does not let the kit in; the message says why.
         """
+        try:
+            fits = await self._exchange_proofs()
+        except Failed as error:
+            if self.kept.nothing:
+                self.hopeless = f"not judged, for want of a pairing: {error}"
+            raise
+        self.paired = True
+        await self.stranger.close()
+        if self.kept.nothing:
+            await self._remember()
+        return fits
+
+    async def _exchange_proofs(self) -> bool:
         answer, hub_nonce = await self.start_pairing(self.stranger)
         if answer.status != 200:
             fail(f"pairing was refused with {answer.status} {answer.code}{_what_to_do(answer.code)}")
@@ -281,19 +306,9 @@ class Bench:
         fits = answer.json.get("module_proof") == self.proof("module", hub_nonce, module_nonce)
         mine = {"hub_nonce": hub_nonce, "hub_proof": self.proof("hub", hub_nonce, module_nonce)}
         confirmed = await self.stranger.request("POST", "/pairing/confirm", mine)
-        if confirmed.status != 200:
-            fail(
-                f"the confirmation of pairing was refused with {confirmed.status} {confirmed.code}"
-                + (
-                    ""
-                    if fits
-                    else ", and the module's own proof does not fit the code: is it another module's?"
-                )
-            )
-        self.paired = True
-        await self.stranger.close()
-        if self.kept.policy is None:
-            await self._remember()
+        refused = f"the confirmation of pairing was refused with {confirmed.status} {confirmed.code}"
+        other = "" if fits else ", and the module's own proof does not fit the code: is it another module's?"
+        need(confirmed.status == 200, refused + other)
         return bool(fits)
 
     async def _remember(self) -> None:

@@ -73,11 +73,14 @@ class Judge:
         bench = Bench(self.standard, target_of(address), secret_of(code), self.options, self.say, self.ask)
         bench.profile = self.profile
         began = datetime.now(UTC)
+
+        def heard(result: Result) -> None:
+            bench.verdicts.append(result)
+            self.tell(result)
+
         try:
             await _preflight(bench)
-            results = await Runner(bench, bench, self.say, self.tell, self.only, self.stop_at_once).run(
-                sections
-            )
+            results = await Runner(bench, bench, self.say, heard, self.only, self.stop_at_once).run(sections)
         finally:
             await bench.close()
         return Report(

@@ -20,6 +20,7 @@ from ores.conformance.broken.registry import mutants
 from ores.conformance.broken.sweep import alterations, survivors_argued
 from ores.conformance.check import BenchT, Section
 from ores.conformance.checks import SECTIONS
+from ores.conformance.checks.claim import SUMS
 from ores.conformance.hubs.app import where_of
 from ores.conformance.hubs.bench import HubOptions
 from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
@@ -252,7 +253,7 @@ def _compare(mutant: Broken, report: Report, reference: Mapping[str, str]) -> Ju
         found.check == mutant.check and found.status in BLAMED and not found.obstructed
         for found in report.results
     )
-    allowed = {mutant.check, *mutant.also, *reference}
+    allowed = {mutant.check, *mutant.also, *reference, *SUMS}
     others = {check: message for check, message in bad.items() if check not in allowed}
     return Judged(mutant.name, mutant.check, killed, others)
 

@@ -11,9 +11,11 @@ from typing import Final
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section
 from ores.conformance.checks import (
+    claim,
     description,
     discovery,
     elements,
+    extensions,
     failsafe,
     holds,
     leases,
@@ -25,6 +27,7 @@ from ores.conformance.checks import (
     pairing,
     readings,
     release,
+    requests,
     resources,
     restart,
     strangers,
@@ -43,11 +46,15 @@ SECTIONS: Final[tuple[Section[Bench], ...]] = (
     leases.section,
     holds.section,
     failsafe.section,
+    requests.section,
     restart.section,
     memory.section,
+    claim.declared,
     readings.section,
     moves.section,
     release.section,
     lockout.section,
     messages.section,
+    extensions.section,
+    claim.section,
 )

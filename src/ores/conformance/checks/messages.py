@@ -28,7 +28,7 @@ section: Section[Bench] = Section("messages", "Reads once more all that the modu
 @section.check("message-i-json")
 async def message_i_json(bench: Bench) -> None:
     """MSG-001: I-JSON in UTF-8, without a byte-order mark."""
-    for line in _from_module(bench):
+    for line in from_module(bench):
         try:
             ijson.read(line.raw)
         except Failed as error:
@@ -55,7 +55,7 @@ async def message_integers(bench: Bench) -> None:
 @section.check("message-numbers-in-range")
 async def message_numbers_in_range(bench: Bench) -> None:
     """MSG-005: finite, and in the range of the schema."""
-    for line in _from_module(bench):
+    for line in from_module(bench):
         endless = _first_endless(line.body)
         need(endless is None, f"{line.what} at {line.at_s:.1f} s holds {endless}, which is no finite number")
     for line, wrong in _invalid(bench):
@@ -65,7 +65,7 @@ async def message_numbers_in_range(bench: Bench) -> None:
 @section.check("module-message-size")
 async def module_message_size(bench: Bench) -> None:
     """SIZE-002: a hub holds fifty modules, each with its buffers."""
-    for line in _from_module(bench):
+    for line in from_module(bench):
         need(
             len(line.raw) <= MESSAGE_MAX_BYTES,
             f"{line.what} at {line.at_s:.1f} s has {len(line.raw)} bytes; {MESSAGE_MAX_BYTES} are the most",
@@ -75,7 +75,7 @@ async def module_message_size(bench: Bench) -> None:
 @section.check("answer-in-time", timed=True)
 async def answer_in_time(bench: Bench) -> None:
     """HTTP-009: within 5 s of the request's last byte."""
-    for line in _from_module(bench):
+    for line in from_module(bench):
         need(
             line.took_s <= ANSWER_MAX_S,
             f"{line.what} took {line.took_s:.1f} s; {ANSWER_MAX_S:g} s are the most",
@@ -92,14 +92,15 @@ class _Wrong:
         self.range = rule in limits
 
 
-def _from_module(bench: Bench) -> Iterator[Line]:
+def from_module(bench: Bench) -> Iterator[Line]:
+    """Every message of the module so far."""
     return (line for line in bench.transcript.lines if line.by == "subject" and line.raw)
 
 
 def _invalid(bench: Bench) -> Iterator[tuple[Line, _Wrong]]:
     """Every message that its schema refuses, with the reason."""
-    for line in _from_module(bench):
-        schema = _schema(bench, line)
+    for line in from_module(bench):
+        schema = schema_of(bench, line)
         if schema is None or not isinstance(line.body, dict):
             continue
         for error in bench.standard.errors_in(ijson.lenient(line.raw), *schema):
@@ -114,7 +115,7 @@ def _invalid(bench: Bench) -> Iterator[tuple[Line, _Wrong]]:
             )
 
 
-def _schema(bench: Bench, line: Line) -> tuple[str, str] | None:
+def schema_of(bench: Bench, line: Line) -> tuple[str, str] | None:
     """The schema of a line; None for what has none."""
     if line.what == "frame":
         return ("stream", "FromModule")

@@ -317,3 +317,29 @@ async def counter_matches_power(bench: Bench) -> None:
             abs(counted_wh - told_wh) <= COUNTED_WRONG * told_wh + DIGITS * _resolution_wh(element),
             f"{element['id']} counted {counted_wh:.2f} Wh while its power came to {told_wh:.2f} Wh",
         )
+
+
+# What stays
+
+
+@section.check("element-ids-stable")
+async def element_ids_stable(bench: Bench) -> None:
+    """ELEM-002: over a restart the elements are called as before."""
+    if len(_boots(await all_seen(bench))) < 2:
+        await bench.restart()
+    last_s = _boots(await all_seen(bench))[0][-1].at_s
+    before = {name for at_s, name in _described(bench) if at_s <= last_s}
+    after = {element["id"] for element in (await bench.read_description())["elements"]}
+    need(
+        before == after,
+        f"before a restart there were elements {', '.join(sorted(before - after)) or 'less'}, and afterwards "
+        f"{', '.join(sorted(after - before)) or 'none in their place'}; ids stay the same",
+    )
+
+
+def _described(bench: Bench) -> Iterator[tuple[float, str]]:
+    """Each element of each page that the controller has read, with the moment."""
+    for line in bench.transcript.lines:
+        told = line.what.startswith("200 GET /description") and isinstance(line.body, dict)
+        for element in line.body.get("elements", []) if told else []:
+            yield line.at_s, element["id"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ores.conformance.broken.mutants.readings import told
 from ores.conformance.broken.registry import broken
 from ores.conformance.broken.seams import Seams
@@ -104,3 +106,24 @@ def counts_in_what_flows_out(seams: Seams) -> None:
 def counts_ten_times_too_much(seams: Seams) -> None:
     """It takes tenths of a watt-hour for whole ones."""
     _counters(seams, "evse", lambda energy: {"energy_in_wh": energy["energy_in_wh"] * 10})
+
+
+@broken("element-ids-stable")
+def names_its_circuits_anew_at_each_boot(seams: Seams) -> None:
+    """By the order in which they answered."""
+    boot = sdk.Module.__init__
+    boots: list[None] = []
+
+    def renaming(self: sdk.Module, device: Any, *args: Any, **options: Any) -> None:
+        boots.append(None)
+        if len(boots) > 1:
+            device.elements = tuple(_renamed(one, len(boots)) for one in device.elements)
+        boot(self, device, *args, **options)
+
+    seams.attribute(sdk.Module, "__init__", renaming)
+
+
+def _renamed(element: Any, boot: int) -> Any:
+    if not element.id.startswith("circuit_12"):
+        return element
+    return msgspec.structs.replace(element, id=f"circuit_12_{boot}")
