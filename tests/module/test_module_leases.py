@@ -319,11 +319,18 @@ def test_no_lease_touches_a_tie(things):
     assert "tie" not in panel.told
 
 
-def test_one_timer_per_period_and_one_for_the_lease(bench):
+def test_one_timer_per_period_one_for_the_lease_and_one_to_look_at_what_it_did(bench):
     for at_s in range(1, 30):
         bench.clock.move(at_s)
         bench.send({"battery": setpoint(float(at_s))})
-        assert len(bench.clock.wakeups()) == 2
+        assert len(bench.clock.wakeups()) == 3
+
+
+def test_what_a_lease_did_is_told_soon_also_of_a_device_that_has_no_news(bench):
+    bench.clock.move(0.3)
+    bench.send({"battery": setpoint(1500.0)})
+    bench.clock.move(0.45)
+    assert bench.state.elements["battery"].ac_measure.power_w == 1500.0
 
 
 def test_a_module_that_stops_leaves_no_timer_and_no_command_that_nobody_would_end(bench):

@@ -252,6 +252,7 @@ class Module:
         if result.code is UNSET:
             self._watch_lease()
             self._watch_holds()
+            self._look_after(now_s)
         return result
 
     def controlled_by(self, controller: str | None) -> None:
@@ -474,6 +475,12 @@ class Module:
         ):
             self._saved_at_s = now_s
             self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh()))
+
+    def _look_after(self, now_s: float) -> None:
+        """Soon after a device was told something, see what it made of it, where it will not say so itself."""
+        told = any(part.told_at_s == now_s for part in self.parts)
+        if told and "look" not in self._timers and not isinstance(self.device, HasNews):
+            self._timers["look"] = self._clock.call_at(now_s + PUSH_MIN_S, self._look)
 
     def _look(self) -> None:
         self._timers.pop("look", None)

@@ -97,6 +97,7 @@ class Part:
         able = element.capabilities.storage
         self.has_storage: Final = not isinstance(able, UnsetType)
         self.has_reserve: Final = not isinstance(able, UnsetType) and able.reserve_setting is True
+        self.told_at_s = -inf
         self._applied: Effective | None = None
         self._settled = False
         self._least: Final = LeastTimes(element.capabilities)
@@ -423,6 +424,7 @@ class Part:
     def _apply(self, effective: Effective, now_s: float) -> None:
         if self._tell is None:
             return  # a module refuses such a device when it is made
+        self.told_at_s = now_s
         try:
             self.answer = _checked(self._tell(self.element.id, effective))
         except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
