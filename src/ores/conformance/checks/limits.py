@@ -51,6 +51,10 @@ class Limit:
         found = self.of(state)
         return found is not None and found <= self.narrow + 0.001
 
+    def is_free(self, state: Mapping[str, Any]) -> bool:
+        """Whether it is not."""
+        return not self.holds(state)
+
 
 def limits_now(bench: Bench, state: Mapping[str, Any]) -> list[Limit]:
     """The limits that can be narrowed, each element's first, from a state that no lease has narrowed."""

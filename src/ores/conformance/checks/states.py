@@ -1,0 +1,137 @@
+"""What a state says of time, of the lease in force, and of who decides (section 4.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from ores.conformance.bench import Bench
+from ores.conformance.check import Section, need, not_applicable, short
+from ores.conformance.transcript import Line
+
+JUMP_MS = 1500
+DRIFT = 0.005
+CLOCK_S = 60.0
+SOURCES = frozenset({"lease", "policy", "local", "protection"})
+TAKEN_OVER = frozenset({"local", "protection"})
+SHORT_S = 1.0
+END_LATE_S = 1.0
+POINTS = frozenset({
+    "ac_measure", "dc_measure", "energy", "limit", "setpoint", "produce", "storage", "switch", "isolate",
+    "form_grid", "mode", "thermal", "ev", "job", "hazard",
+})  # fmt: skip
+"""Capabilities of which a state always tells something (section 3.5)."""
+
+
+async def begin(bench: Bench) -> None:
+    """Be paired, with the description read."""
+    need(bench.paired, "pairing has to succeed, and did not")
+    await bench.read_description()
+
+
+section: Section[Bench] = Section(
+    "states", "Gives one short lease, and reads once more all the states so far.", begin=begin
+)
+
+
+@section.check("state-echoes-lease", timed=True)
+async def state_echoes_lease(bench: Bench) -> None:
+    """STREAM-009: by epoch and seq while it is in force, and not a moment longer than it may last."""
+    for _ in range(2):
+        await bench.give({}, ttl_s=SHORT_S)
+        found = (await bench.get("/state")).get("lease") or {}
+        need(
+            (found.get("epoch"), found.get("seq")) == (bench.epoch, bench.seq),
+            f"lease {bench.epoch}/{bench.seq} is in force, and the state names {short(found)}",
+        )
+    await bench.next_state(
+        lambda state: "lease" not in state,
+        timeout_s=SHORT_S + END_LATE_S + 1.5 * bench.period_s,
+        what=f"a state without `lease`, after one of {SHORT_S:g} s,",
+    )
+
+
+@section.check("state-control-source")
+async def state_control_source(bench: Bench) -> None:
+    """STREAM-010: `lease` while one is in force, `policy` while none is, unless somebody has taken over."""
+    judged = 0
+    for line, state in _states(bench):
+        source, named = state.get("control_source"), "lease" in state
+        need(
+            source in SOURCES,
+            f"the state at {line.at_s:.1f} s has the control_source {source!r}; {', '.join(sorted(SOURCES))} "
+            "are there",
+        )
+        need(
+            source in TAKEN_OVER or source == ("lease" if named else "policy"),
+            f"the state at {line.at_s:.1f} s names {'a lease' if named else 'no lease'}, and its "
+            f"control_source is {source}",
+        )
+        judged += source not in TAKEN_OVER
+    if not judged:
+        not_applicable("all the time somebody at the device, or its protection, decided")
+
+
+@section.check("uptime-monotonic")
+async def uptime_monotonic(bench: Bench) -> None:
+    """STREAM-006: it never goes back, and runs as fast as the kit's own clock."""
+    frames = [(line, state) for line, state in _states(bench) if line.what == "frame"]
+    for (before, old), (after, new) in pairwise(frames):
+        if before.peer != after.peer or old.get("boot_id") != new.get("boot_id"):
+            continue
+        grown_ms = new.get("uptime_ms", 0) - old.get("uptime_ms", 0)
+        passed_ms = (after.at_s - before.at_s) * 1000
+        need(grown_ms >= 0, f"uptime_ms went back by {-grown_ms} between two states of one boot")
+        need(
+            abs(grown_ms - passed_ms) <= JUMP_MS + DRIFT * passed_ms,
+            f"uptime_ms grew by {grown_ms} between two states that came {passed_ms:.0f} ms apart",
+        )
+
+
+@section.check("state-time-synchronised")
+async def state_time_synchronised(bench: Bench) -> None:
+    """STREAM-007: a wrong time is worse than none; the kit takes its own for right."""
+    now, elapsed_s = datetime.now(UTC), bench.elapsed_s
+    told = [(line, state["time"]) for line, state in _states(bench) if "time" in state]
+    if not told:
+        not_applicable("the module tells no time")
+    for line, text in told:
+        try:
+            found = datetime.fromisoformat(text)
+        except (TypeError, ValueError):
+            need(False, f"the time {text!r} cannot be read")
+        off_s = (found - now).total_seconds() + (elapsed_s - line.at_s)
+        need(
+            abs(off_s) <= CLOCK_S,
+            f"a state says that it is {text}, which is {off_s:.0f} s off the kit's own clock; a time that is "
+            "not synchronised is not to be told",
+        )
+
+
+@section.check("state-complete")
+async def state_complete(bench: Bench) -> None:
+    """STREAM-008: nobody need put a picture together from pieces."""
+    wanted = {
+        element["id"] for element in bench.elements if POINTS.intersection(element.get("capabilities", {}))
+    }
+    for line, state in _states(bench):
+        missing = sorted(wanted - set(state.get("elements", {})))
+        need(
+            not missing,
+            f"the state at {line.at_s:.1f} s lacks {', '.join(missing)}; each state holds every element that "
+            "has anything to report",
+        )
+
+
+def _states(bench: Bench) -> Iterator[tuple[Line, Mapping[str, Any]]]:
+    """All states so far, in the order of their receipt, each with its line of the transcript."""
+    for line in bench.transcript.lines:
+        if line.by != "subject" or not isinstance(line.body, dict):
+            continue
+        state = line.body if line.what == "200 GET /state" else None
+        if line.what == "frame":
+            state = line.body.get("state")
+        if isinstance(state, dict):
+            yield line, state
