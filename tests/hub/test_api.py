@@ -194,6 +194,8 @@ def test_what_is_no_proper_request_gets_a_problem() -> None:
             await problem(response, 405, "method_not_allowed")
         async with http.get(f"{API}/nothing") as response:
             await problem(response, 404, "not_found")
+        async with http.get(f"{API}/live?modules=1") as response:
+            assert (await problem(response, 400, "invalid_query"))["field"] == "modules"
         async with http.get(f"{API}/stream") as response:
             await problem(response, 426, "upgrade_required")
         async with http.get("/assets/none.js") as response:

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from ores.hub.history import pack
 from ores.hub.history.pack import DamagedBlock
-from ores.hub.history.rollup import coarsen, deltas, step_for, summarise_counter, summarise_gauge
+from ores.hub.history.rollup import (
+    aligned_step,
+    coarsen,
+    deltas,
+    step_for,
+    summarise_counter,
+    summarise_gauge,
+)
 
 decimals = st.integers(-(10**7), 10**7).flatmap(lambda n: st.sampled_from([n / 1, n / 10, n / 1000, n / 1e6]))
 values = st.none() | decimals | st.floats(allow_nan=False, allow_infinity=False)
@@ -98,3 +105,18 @@ def test_a_step_fits_the_chart_and_what_is_kept(span_s: float, points: int, fine
     step_s = step_for(span_s, points, finest_s)
     assert step_s >= finest_s
     assert step_s * points >= span_s
+
+
+@given(
+    st.integers(0, 4_000_000_000_000),
+    st.integers(1, 10**11),
+    st.integers(1, 700),
+    st.sampled_from([0, 60, 3600]),
+)
+def test_whole_buckets_over_a_span_are_no_more_than_asked_for(
+    start_ms: int, span_ms: int, points: int, finest_s: int
+) -> None:
+    end_ms = start_ms + span_ms
+    step_ms = aligned_step(start_ms, end_ms, points, finest_s) * 1000
+    assert 1 <= -(-end_ms // step_ms) - start_ms // step_ms <= points
+    assert step_ms >= finest_s * 1000

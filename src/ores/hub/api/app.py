@@ -11,11 +11,11 @@ from aiohttp.typedefs import Middleware
 
 from ores.hub.api import handlers, people, series
 from ores.hub.api.drafts import DRAFT_PATHS, Handler
-from ores.hub.api.guard import BASE_PATH, GUARD, Guard
+from ores.hub.api.guard import BASE_PATH, GUARD, Guard, table_path
 from ores.hub.api.page import PageFiles
 from ores.hub.api.problems import ApiError, of_http, problem_response
 from ores.hub.api.stream import get_stream
-from ores.hub.api.wire import BODY_MAX_BYTES, HUB
+from ores.hub.api.wire import BODY_MAX_BYTES, HUB, refuse_unknown
 from ores.hub.hub import Hub
 from ores.link.errors import OresError
 
@@ -53,6 +53,15 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 )
 """Method, path below `/ores/v1`, and who answers."""
 
+_QUERIES: Final = {
+    "/history": frozenset({"series", "start", "end", "max_points"}),
+    "/decisions": frozenset({"module", "element", "limit", "before"}),
+    "/notices": frozenset({"ended"}),
+    "/device/data/logging": frozenset({"series", "start", "end", "max_points"}),
+    "/app/notify": frozenset({"ended"}),
+}
+"""What resources take in their queries; the others take nothing."""
+
 _STREAMS: Final = frozenset({f"{BASE_PATH}/stream", "/hub/communicate"})
 _ANY_PAGE: Final = r"/{path:(?!ores/v1(?:/|$)).*}"
 """What the API does not know is not found; it is no page, and knows no GET."""
@@ -82,6 +91,7 @@ def _doors(hub: Hub, guard: Guard) -> Middleware:
         try:
             guard.check(request)
             _check_size(request)
+            _check_query(request)
             if request.path in _STREAMS:
                 return await handler(request)  # an open page must not stop simulated time
             with hub.clock.hold():
@@ -109,6 +119,12 @@ def sign(response: web.StreamResponse) -> None:
     response.headers["Server"] = "ores"
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Cache-Control", "no-store")
+
+
+def _check_query(request: web.Request) -> None:
+    path = table_path(request)
+    if path is not None and request.match_info.http_exception is None:
+        refuse_unknown(request, *sorted(_QUERIES.get(path, ())))
 
 
 def _check_size(request: web.Request) -> None:

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ores.hub.api.access import caller_of
 from ores.hub.api.problems import ApiError
-from ores.hub.api.wire import answer, bad_query, checked, hub_of, query_int, read, refuse_unknown
+from ores.hub.api.wire import answer, bad_query, checked, hub_of, query_int, read
 from ores.hub.callers import check_proposal, check_withdrawal
 from ores.hub.hub import Hub
 from ores.hub.proposals import Held
@@ -110,7 +110,6 @@ async def delete_proposal(request: web.Request) -> web.Response:
 
 async def get_decisions(request: web.Request) -> web.Response:
     """`GET /decisions?module=&element=&limit=50&before=ID`: newest first."""
-    refuse_unknown(request, "module", "element", "limit", "before")
     limit = query_int(request, "limit", 50, 1, 200)
     before = query_int(request, "before", -1, 0, 2**53 - 1)
     module, element = request.query.get("module"), request.query.get("element")
@@ -126,7 +125,6 @@ async def get_decisions(request: web.Request) -> web.Response:
 
 async def get_notices(request: web.Request) -> web.Response:
     """`GET /notices?ended=false`: those that hold; with `ended=true` also those that are over."""
-    refuse_unknown(request, "ended")
     ended = request.query.get("ended", "false")
     if ended not in {"true", "false"}:
         raise bad_query("ended", ended, "true or false")

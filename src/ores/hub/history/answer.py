@@ -25,10 +25,10 @@ from ores.hub.history.rollup import (
     Buckets,
     N,
     Values,
+    aligned_step,
     deltas,
     is_counter,
     level_for,
-    step_for,
 )
 from ores.hub.history.store import DAY_MS, HOUR_MS
 
@@ -246,7 +246,7 @@ def _edges(modules: list[Module], question: Question) -> list[int]:
         raise ValueError(f"start and end: found {start_s!r} and {end_s!r}, allowed is 0 <= start < end")
     span_ms = (round(start_s * 1000), round(end_s * 1000))
     finest = max((s for module in modules for s in read.finest_s(module, *span_ms).values()), default=0)
-    step_ms = step_for(end_s - start_s, max_points, finest) * 1000
+    step_ms = aligned_step(*span_ms, max_points, finest) * 1000
     first, last = span_ms[0] // step_ms, -(-span_ms[1] // step_ms)
     return list(range(first * step_ms, last * step_ms + 1, step_ms))
 

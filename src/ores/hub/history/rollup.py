@@ -66,6 +66,24 @@ def step_for(span_s: float, max_points: int, finest_s: int) -> int:
     return DAY_S * max(1, -int(-span_s // (max_points * DAY_S)))
 
 
+def aligned_step(start_ms: int, end_ms: int, max_points: int, finest_s: int) -> int:
+    """As `step_for`, for buckets that begin at whole multiples of their length: a span may touch one more.
+
+    Args:
+        start_ms: Where what is asked for begins, in ms since 1970, UTC.
+        end_ms: Where it ends; after `start_ms`.
+        max_points: At least 1.
+        finest_s: The finest resolution kept over the whole span, 0 for raw.
+
+    Returns:
+        Length of a bucket in s.
+    """
+    step_s = step_for((end_ms - start_ms) / 1000.0, max_points, finest_s)
+    while -(-end_ms // (step_s * 1000)) - start_ms // (step_s * 1000) > max_points:
+        step_s = next((longer for longer in STEPS_S if longer > step_s), step_s + DAY_S)
+    return step_s
+
+
 def level_for(edges_ms: Sequence[int]) -> int:
     """The coarsest roll-up in s whose buckets fall whole between these edges; 0 if only raw rows do."""
     edges = np.asarray(edges_ms)
