@@ -79,6 +79,7 @@ class Bench:
         fingerprint: Of the module's key, as first met.
         profile: What the person wants judged, beside the profiles that the module claims.
         verdicts: Of the checks so far.
+        hopeless: Why nothing more can be judged; empty while it can.
     """
 
     standard: Standard
@@ -99,6 +100,7 @@ class Bench:
     boots: list[str] = field(default_factory=list)
     profile: str | None = None
     verdicts: list[Result] = field(default_factory=list)
+    hopeless: str = ""
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()

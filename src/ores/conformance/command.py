@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,7 @@ from ores.conformance.wire.target import BadTarget
 EXIT_CONFORMS: Final = 0
 EXIT_DOES_NOT: Final = 1
 EXIT_USAGE: Final = 2
+EXIT_STOPPED: Final = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ def conform(wanted: Wanted) -> int:
     """Judge a module, or a hub, and say how it went.
 
     Returns:
-        0 where it conforms, 1 where it does not, 2 where the question makes no sense.
+        0 where it conforms, 1 where it does not, 2 where the question makes no sense, 130 after Ctrl-C.
     """
     standard = Standard()
     if trouble := _trouble(wanted, standard):
@@ -71,7 +74,13 @@ def conform(wanted: Wanted) -> int:
     except NoSubject as error:
         sys.stderr.write(f"ores conform: {error}\n")
         return EXIT_DOES_NOT
-    _hand_over(report, wanted, standard, console)
+    except KeyboardInterrupt:
+        sys.stderr.write("ores conform: stopped before the end; there is no verdict\n")
+        return EXIT_STOPPED
+    try:
+        _hand_over(report, wanted, standard, console)
+    except OSError as error:
+        return _usage(f"--report: {wanted.report} cannot be written: {error.strerror or error}")
     return EXIT_CONFORMS if report.passed else EXIT_DOES_NOT
 
 
@@ -88,12 +97,12 @@ async def _judged(judge: Judge, wanted: Wanted) -> Report:
 
 
 def _hand_over(report: Report, wanted: Wanted, standard: Standard, console: Console) -> None:
-    if wanted.report is not None:
-        for path in files.write(report, standard, wanted.report):
-            console.print(f"[dim]wrote {path}[/]", highlight=False)
     terminal.summary(console, report)
     if wanted.as_json:
         sys.stdout.write(json.dumps(files.as_json(report, evidence=False), ensure_ascii=False) + "\n")
+    if wanted.report is not None:
+        for path in files.write(report, standard, wanted.report):
+            console.print(f"[dim]wrote {path}[/]", highlight=False)
 
 
 def _trouble(wanted: Wanted, standard: Standard) -> str | None:
@@ -104,9 +113,19 @@ def _trouble(wanted: Wanted, standard: Standard) -> str | None:
     for name in wanted.only:
         if name not in known:
             return f"--only: found {name!r}, which is no check of the registry"
-    if not wanted.power_max_w > 0:
+    if not 0 < wanted.power_max_w < math.inf:
         return f"--max-power: found {wanted.power_max_w:g}, allowed is more than 0 W"
-    return None
+    return _not_writable(wanted.report) if wanted.report is not None else None
+
+
+def _not_writable(folder: Path) -> str | None:
+    """Said before anything is done to a device, and not after a minute of judging it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return f"--report: {folder} cannot be written: {error.strerror or error}"
 
 
 def _usage(text: str) -> int:
@@ -115,11 +134,18 @@ def _usage(text: str) -> int:
 
 
 async def _ask(what: str) -> bool:
-    """Ask the person, where there is one."""
+    """Ask the person, where there is one. No thread waits for the answer, so Ctrl-C ends the question too."""
     if not sys.stdin.isatty():
         return False
-    await asyncio.to_thread(input, f"{what} Press Enter when it is done. ")
-    return True
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    sys.stderr.write(f"{what} Press Enter when it is done. ")
+    sys.stderr.flush()
+    loop.add_reader(sys.stdin, done.set)
+    try:
+        await done.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return bool(sys.stdin.readline())
 
 
 def test_the_kit(only: tuple[str, ...], kind: str, *, as_json: bool) -> int:

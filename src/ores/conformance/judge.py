@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,16 +10,18 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
+from ores.conformance import care
 from ores.conformance.bench import Bench, Options
-from ores.conformance.check import Failed, Section, short
+from ores.conformance.check import BenchT, Failed, Section, short
 from ores.conformance.checks import SECTIONS
 from ores.conformance.hubs.app import where_of
 from ores.conformance.hubs.bench import HubBench, HubOptions
 from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
-from ores.conformance.runner import Runner
+from ores.conformance.runner import OnBench, Runner
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report, Result
 from ores.conformance.wire.pairing import secret_of
+from ores.conformance.wire.peer import Answer
 from ores.conformance.wire.target import context as tls_context
 from ores.conformance.wire.target import target_of
 
@@ -44,7 +47,7 @@ class Judge:
         tell: Hears each result at once.
         ask: Asks the person to act at the device.
         only: Names of the checks to run; None runs all.
-        stop_at_once: End after the first section in which something failed.
+        stop_at_once: End with the first failure, warning or note.
         standard: What is demanded.
     """
 
@@ -80,7 +83,10 @@ class Judge:
 
         try:
             await _preflight(bench)
-            results = await Runner(bench, bench, self.say, heard, self.only, self.stop_at_once).run(sections)
+            results = await self._runner(bench, bench, heard, lambda: care.alive(bench)).run(sections)
+        except asyncio.CancelledError:
+            await care.leave(bench)
+            raise
         finally:
             await bench.close()
         return Report(
@@ -113,9 +119,10 @@ class Judge:
         began = datetime.now(UTC)
         try:
             await _preflight_hub(bench)
-            results = await Runner(bench, bench, self.say, self.tell, self.only, self.stop_at_once).run(
-                sections
-            )
+            results = await self._runner(bench, bench, self.tell, bench.alive).run(sections)
+        except asyncio.CancelledError:
+            self.say("Stopped. The modules that the kit played are taken away again.")
+            raise
         finally:
             await bench.close()
         return Report(
@@ -129,6 +136,15 @@ class Judge:
             results=results,
             messages=tuple((line.what, line.body) for line in bench.transcript.lines if line.by == "subject"),
         )
+
+    def _runner(
+        self,
+        bench: BenchT,
+        facts: OnBench,
+        tell: Callable[[Result], None],
+        alive: Callable[[], Awaitable[bool]],
+    ) -> Runner[BenchT]:
+        return Runner(bench, facts, self.say, tell, alive, self.only, self.stop_at_once)
 
 
 class NoSubject(Exception):
@@ -150,15 +166,20 @@ async def _preflight(bench: Bench) -> None:
         raise NoSubject(f"there is no ORES module at {where}: {error}") from error
     finally:
         await bench.stranger.close()
+    if trouble := _no_description(answer):
+        raise NoSubject(f"there is no ORES module at {where}: GET /description gave {trouble}")
+
+
+def _no_description(answer: Answer) -> str | None:
+    """What was found in place of a description; None where it looks like one, right or wrong."""
+    kind = answer.headers.get("content-type", "no content type")
     try:
         body = answer.json
     except Failed as error:
-        raise NoSubject(f"there is no ORES module at {where}: GET /description gave {error}") from error
-    if answer.status != HTTP_OK or not isinstance(body, dict) or "ores" not in body:
-        raise NoSubject(
-            f"there is no ORES module at {where}: GET /description was answered with {answer.status} "
-            f"{short(body)}, and that is no Description"
-        )
+        return f"status {answer.status} with {kind}: {error}"
+    if answer.status == HTTP_OK and isinstance(body, dict) and "ores" in body:
+        return None
+    return f"status {answer.status} with {short(body)}, and that is no Description"
 
 
 async def _preflight_hub(bench: HubBench) -> None:

@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ores.conformance.check import Unreachable
+
 SECRET_FIELDS: Final = frozenset({"hub_proof", "module_proof", "token", "password", "code_typed"})
 TEXT_MAX: Final = 2000
+ALL_MAX_BYTES: Final = 64 * 2**20
+ALL_MAX_LINES: Final = 100_000
+"""More than any honest judgement takes, and little enough for any machine that judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,21 @@ class Transcript:
 
     def __init__(self) -> None:
         self.lines: Final[list[Line]] = []
+        self._bytes = 0
 
     def add(self, line: Line) -> None:
-        """Keep a message."""
+        """Keep a message.
+
+        Raises:
+            Unreachable: The subject has sent so much that the kit stops reading.
+        """
+        if line.by == "subject":
+            self._bytes += len(line.raw)
+            if self._bytes > ALL_MAX_BYTES or len(self.lines) > ALL_MAX_LINES:
+                raise Unreachable(
+                    f"the subject has sent {len(self.lines)} messages, {self._bytes >> 20} MiB; "
+                    "the kit reads no more"
+                )
         self.lines.append(line)
 
     @property

@@ -50,7 +50,10 @@ def where_of(address: str) -> Where:
     Raises:
         BadTarget: It is none.
     """
-    parts = urlsplit(address if "//" in address else f"https://{address}")
+    try:
+        parts = urlsplit(address if "//" in address else f"https://{address}")
+    except ValueError as error:
+        raise BadTarget(f"an address is http://HOST:PORT or https://HOST:PORT; found {address!r}") from error
     try:
         port = parts.port
     except ValueError as error:
@@ -155,7 +158,7 @@ class App:
                 answer = Answer(response.status, names, raw, self._elapsed_s() - began_s)
         except TimeoutError as error:
             raise Unreachable(f"{method} {path} was not answered within {timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError, ssl.SSLError, UnicodeError) as error:
             raise Unreachable(f"{method} {path} got no answer: {str(error)[:160]}") from error
         if not quiet:
             shown = "GET /page" if root else f"{method} {path}"

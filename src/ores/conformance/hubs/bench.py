@@ -20,7 +20,8 @@ from ores.conformance.wire.peer import Answer, Stream
 
 OUTCOME = TypeVar("OUTCOME")
 RESTART_S: Final = 60.0
-FAR: Final = ("192.0.2.1", 9)
+PATIENCE_S: Final = 15.0
+FAR: Final = "192.0.2.1"
 """An address nobody has (RFC 5737): asking the way there tells by which address this machine goes out."""
 
 
@@ -56,6 +57,7 @@ class HubBench:
         house: What the played modules hang on.
         players: The played modules by name.
         password: Of the owner that the kit has made; empty where there was one.
+        hopeless: Why nothing more can be judged; empty while it can.
     """
 
     standard: Standard
@@ -69,6 +71,7 @@ class HubBench:
     password: str = ""
     status: Json = field(default_factory=dict)
     preferences: Json = field(default_factory=dict)
+    hopeless: str = ""
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
@@ -90,6 +93,18 @@ class HubBench:
     async def pause(self, length_s: float) -> None:
         """Let time go by."""
         await asyncio.sleep(length_s)
+
+    async def alive(self) -> bool:
+        """Whether the hub answers anything at all; one that starts anew is given `PATIENCE_S` to be back."""
+        deadline_s = self.elapsed_s + PATIENCE_S
+        while self.elapsed_s < deadline_s:
+            try:
+                await asyncio.wait_for(self.nobody.request("GET", "/session", quiet=True), 5.0)
+            except (Failed, TimeoutError):
+                await asyncio.sleep(0.5)
+            else:
+                return True
+        return False
 
     async def until(
         self, true: Callable[[], OUTCOME], timeout_s: float, message: str, *, every_s: float = 0.05
@@ -145,6 +160,10 @@ class HubBench:
             except Exception as error:  # noqa: BLE001 - handed to every check that looks at it
                 future.set_exception(error)
                 future.exception()  # seen: several checks, or none, may look at it
+            except asyncio.CancelledError:
+                future.set_exception(Failed("what this check looks at was not over in time"))
+                future.exception()
+                raise
         return await self._once[scenario]  # type: ignore[no-any-return]
 
     # People
@@ -379,6 +398,11 @@ def cookie_of(answer: Answer) -> str:
     if name != COOKIE or not rest:
         raise Failed(f"Set-Cookie: found {text[:60]!r}; the cookie {COOKIE} is demanded")
     return rest.partition(";")[0]
+
+
+def own_address() -> str:
+    """The address by which this machine is reached from others; loopback where it has none."""
+    return _way_out(FAR)
 
 
 def _way_out(host: str) -> str:

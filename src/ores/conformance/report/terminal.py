@@ -21,11 +21,16 @@ MARK: Final = {
 
 
 def teller(console: Console, *, verbose: bool = False) -> Callable[[Result], None]:
-    """Prints each result that is no plain pass; all of them when verbose."""
+    """Prints each result that is no plain pass, and one reason once; all of them when verbose."""
+    obstacles: set[str] = set()
 
     def tell(result: Result) -> None:
         quiet = result.status in {Status.PASS, Status.NOT_APPLICABLE}
-        if quiet and not verbose:
+        if (quiet or (result.obstructed and result.message in obstacles)) and not verbose:
+            return
+        if result.obstructed and not verbose:
+            obstacles.add(result.message)
+            console.print(f" {MARK[result.status]} {escape(result.message)}", highlight=False)
             return
         ids = " ".join(result.requirements)
         message = f"  {escape(result.message)}" if result.message else ""
@@ -50,6 +55,8 @@ def summary(console: Console, report: Report) -> None:
         )
         if report.count(status)
     )
+    if obstructed := sum(result.obstructed for result in report.results):
+        counts += f" ({obstructed} of these could not be judged)"
     subject = report.subject
     name = " ".join(str(subject[key]) for key in ("maker", "model", "firmware_version") if key in subject)
     verdict = "[bold green]conforms[/]" if report.passed else "[bold red]does not conform[/]"

@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ores.conformance.check import Unreachable
+from ores.conformance.check import Failed, Unreachable
 from ores.conformance.wire.target import CONNECT_S, Target
 
 AES_128_GCM_SHA256: Final = 0x1301
@@ -49,6 +49,7 @@ async def offer_the_least(target: Target) -> ServerHello:
 
     Raises:
         Unreachable: The server refuses, or answers with what is no ServerHello.
+        Failed: It answers with half of one.
     """
     try:
         reader, writer = await asyncio.wait_for(asyncio.open_connection(target.host, target.port), CONNECT_S)
@@ -63,10 +64,13 @@ async def offer_the_least(target: Target) -> ServerHello:
     finally:
         writer.close()
     if kind == ALERT:
-        raise Unreachable(f"the server refused a ClientHello with the alert {record[1]}")
-    if kind != HANDSHAKE or record[0] != SERVER_HELLO:
+        raise Unreachable(f"the server refused a ClientHello with the alert {int.from_bytes(record[1:2])}")
+    if kind != HANDSHAKE or record[:1] != bytes([SERVER_HELLO]):
         raise Unreachable(f"the server answered a ClientHello with a record of type {kind}")
-    return _server_hello(record[4:])
+    try:
+        return _server_hello(record[4:])
+    except (IndexError, struct.error) as error:
+        raise Failed("the server answered a ClientHello with a ServerHello that ends too early") from error
 
 
 def _server_hello(body: bytes) -> ServerHello:

@@ -28,9 +28,9 @@ def read(data: bytes | str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_object, parse_float=WrittenFloat, parse_constant=_constant
         )
+        _no_lone_surrogate(value)
     except (ValueError, RecursionError) as error:
         raise Failed(f"a message is no JSON ({error}): {text[:120]!r}") from error
-    _no_lone_surrogate(value)
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from ores.conformance.wire.target import Target, context
 
 ANSWER_S: Final = 6.0
 BODY_MAX: Final = 262_144  # four times what any message may have: enough to see that it is too much
+FAULTS_MAX: Final = 1000
 MISSING: Final = object()
 
 
@@ -137,7 +139,7 @@ class Peer:
                 answer = Answer(response.status, names, raw, self._elapsed_s() - began_s)
         except TimeoutError as error:
             raise Unreachable(f"{method} {path} was not answered within {timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError, ssl.SSLError, UnicodeError) as error:
             raise Unreachable(f"{method} {path} got no answer: {_plain(error)}") from error
         self._note("subject", f"{answer.status} {method} {path}", raw, answer.took_s)
         return answer
@@ -204,7 +206,7 @@ class Stream:
     ) -> None:
         self.frames: Final[list[tuple[float, Any]]] = []
         self.faults: Final[list[str]] = []
-        self.pongs: Final[list[tuple[float, bytes]]] = []
+        self.pongs: Final[deque[tuple[float, bytes]]] = deque(maxlen=256)
         self._session: Final = session
         self._socket: Final = socket
         self._note: Final = note
@@ -323,6 +325,10 @@ class Stream:
         try:
             async for message in self._socket:
                 await self._take(message)
+                if len(self.faults) > FAULTS_MAX:
+                    break
+        except Failed as error:
+            self.faults.append(str(error))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             self.faults.append(f"the stream broke: {_plain(error)}")
         finally:

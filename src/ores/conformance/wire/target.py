@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from ores.conformance.check import Unreachable
+from ores.conformance.check import Failed, Unreachable
 from ores.conformance.wire.identity import fingerprint_of
 
-CONNECT_S = 10.0
+CONNECT_S = 6.0
 BASE_PATH = "/ores/v1"
 
 
@@ -48,7 +48,10 @@ def target_of(address: str) -> Target:
     Raises:
         BadTarget: It is none.
     """
-    parts = urlsplit(address if "//" in address else f"https://{address}")
+    try:
+        parts = urlsplit(address if "//" in address else f"https://{address}")
+    except ValueError as error:
+        raise BadTarget(f"an address is https://HOST:PORT; found {address!r}") from error
     try:
         port = parts.port
     except ValueError as error:
@@ -94,11 +97,15 @@ class RawConnection:
 
         Raises:
             Unreachable: It showed none.
+            Failed: It is none.
         """
         der = self.tls.getpeercert(binary_form=True)
         if der is None:
             raise Unreachable("the server shows no certificate")
-        return x509.load_der_x509_certificate(der)
+        try:
+            return x509.load_der_x509_certificate(der)
+        except ValueError as error:
+            raise Failed(f"the certificate cannot be read: {error}") from error
 
     @property
     def fingerprint(self) -> str:
@@ -169,6 +176,8 @@ async def connect(
         raise Unreachable(
             f"no TLS connection to {target.host}:{target.port} within {timeout_s:g} s"
         ) from error
+    except UnicodeError as error:
+        raise Unreachable(f"{target.host!r} is no name of a host") from error
     except (OSError, ssl.SSLError) as error:
         raise Unreachable(f"no TLS connection to {target.host}:{target.port}: {_plain(error)}") from error
     return RawConnection(reader, writer)
@@ -176,5 +185,7 @@ async def connect(
 
 def _plain(error: Exception) -> str:
     """The error in words of people."""
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
     text = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
     return str(text).replace("_", " ").lower()
