@@ -346,12 +346,12 @@ async def policy_schedule(bench: Bench) -> None:
     now = _utc(state)
     now_s = now.hour * 3600 + now.minute * 60 + now.second
     power = min(500.0, bench.options.power_max_w)
-    # the slot that holds now is the day's last one: it began yesterday, and lasts until the other begins
+    # both slots are later in the day, so that the day's last one, of yesterday, still holds
+    first_s = now_s + 600 if now_s + 1200 < DAY_S else now_s - 1200
     slots: list[dict[str, float]] = [
-        {"start_s": (now_s + 600) % DAY_S, "power_w": 0},
-        {"start_s": (now_s - 600) % DAY_S, "power_w": power},
+        {"start_s": first_s, "power_w": 0},
+        {"start_s": first_s + 600, "power_w": power},
     ]
-    slots.sort(key=lambda slot: slot["start_s"])
     answer = await bench.put("/policy", {"kind": "schedule", "schedule": slots})
     need(answer.status == 200, f"PUT /policy with a schedule was answered with {answer.status} {answer.code}")
     found = await bench.next_state(
