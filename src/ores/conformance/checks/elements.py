@@ -189,3 +189,13 @@ async def form_grid_on_former(bench: Bench) -> None:
             f"{former['id']} forms a grid with power_max_w {able['form_grid'].get('power_max_w')}; "
             f"its rating allows {most}",
         )
+
+
+@section.check("fault-on-first-element")
+async def fault_on_first_element(bench: Bench) -> None:
+    """CAP-024: the first element speaks for the module as a whole."""
+    first = bench.elements[0]
+    need(
+        "fault" in first["capabilities"],
+        f"{first['id']}, the first element, declares no fault; those of the module as a whole stand there",
+    )

@@ -122,3 +122,14 @@ def _tell_at_the_string(state: Any) -> Any:
 def forms_the_grid_on_the_wrong_side(seams: Seams) -> None:
     """On the bus of the utility."""
     _element(seams, "former", lambda one: {**one, "bus": "grid"})
+
+
+@broken("fault-on-first-element")
+def says_nothing_of_faults_at_its_meter(seams: Seams) -> None:
+    """A meter has none, its maker thought."""
+
+    def change(one: Any) -> Any:
+        able = {name: what for name, what in one["capabilities"].items() if name != "fault"}
+        return {**one, "capabilities": able}
+
+    _element(seams, "mains", change)
