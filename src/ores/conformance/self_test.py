@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from ores.conformance.verdict import Report, Status
 BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
 BLAMED: Final = BAD - {Status.KIT_FAILURE}
 READY_S: Final = 60.0
+ENDING_S: Final = 10
 
 
 class Broken(Protocol):
@@ -227,24 +229,27 @@ async def running(command: Sequence[str]) -> AsyncIterator[dict[str, str]]:
     Raises:
         RuntimeError: It did not start.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
-    )
-    if process.stdout is None:
-        raise RuntimeError("no standard output")
-    try:
-        line = await asyncio.wait_for(process.stdout.readline(), READY_S)
-        if not line:
-            raise RuntimeError(f"{' '.join(command)} ended without a word")
-        yield json.loads(line)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+    # not asyncio's own: its watcher and `terminate` may both wait for a child that has just ended
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
         try:
-            await asyncio.wait_for(process.wait(), 5.0)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            if process.stdout is None:
+                raise RuntimeError("no standard output")
+            line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), READY_S)
+            if not line:
+                raise RuntimeError(f"{' '.join(command)} ended without a word")
+            yield json.loads(line)
+        finally:
+            await _end(process)
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask it to end, and make it where it does not."""
+    process.terminate()
+    for _ in range(ENDING_S * 10):
+        if process.poll() is not None:
+            return
+        await asyncio.sleep(0.1)
+    process.kill()
 
 
 def _compare(mutant: Broken, report: Report, reference: Mapping[str, str]) -> Judged:
