@@ -230,7 +230,8 @@ async def running(command: Sequence[str]) -> AsyncIterator[dict[str, str]]:
         RuntimeError: It did not start.
     """
     # not asyncio's own: its watcher and `terminate` may both wait for a child that has just ended
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:  # noqa: S603
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # noqa: ASYNC220, S603
+    with started as process:
         try:
             if process.stdout is None:
                 raise RuntimeError("no standard output")

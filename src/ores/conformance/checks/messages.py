@@ -38,7 +38,7 @@ async def message_i_json(bench: Bench) -> None:
 @section.check("message-valid")
 async def message_valid(bench: Bench) -> None:
     """MSG-002: valid by its schema; integers and ranges of numbers have checks of their own."""
-    for line, wrong in _invalid(bench):
+    for line, wrong in await bench.once(invalid):
         if not (wrong.integer or wrong.range):
             raise Failed(f"{line.what} at {line.at_s:.1f} s is not as its schema says: {wrong.text}")
 
@@ -46,7 +46,7 @@ async def message_valid(bench: Bench) -> None:
 @section.check("message-integers")
 async def message_integers(bench: Bench) -> None:
     """MSG-003: an integer has neither fraction nor exponent."""
-    for line, wrong in _invalid(bench):
+    for line, wrong in await bench.once(invalid):
         need(
             not wrong.integer, f"{line.what} at {line.at_s:.1f} s: {wrong.text}; integers are written as such"
         )
@@ -58,7 +58,7 @@ async def message_numbers_in_range(bench: Bench) -> None:
     for line in from_module(bench):
         endless = _first_endless(line.body)
         need(endless is None, f"{line.what} at {line.at_s:.1f} s holds {endless}, which is no finite number")
-    for line, wrong in _invalid(bench):
+    for line, wrong in await bench.once(invalid):
         need(not wrong.range, f"{line.what} at {line.at_s:.1f} s is out of range: {wrong.text}")
 
 
@@ -97,22 +97,17 @@ def from_module(bench: Bench) -> Iterator[Line]:
     return (line for line in bench.transcript.lines if line.by == "subject" and line.raw)
 
 
-def _invalid(bench: Bench) -> Iterator[tuple[Line, _Wrong]]:
+async def invalid(bench: Bench) -> list[tuple[Line, _Wrong]]:
     """Every message that its schema refuses, with the reason."""
+    found: list[tuple[Line, _Wrong]] = []
     for line in from_module(bench):
         schema = schema_of(bench, line)
         if schema is None or not isinstance(line.body, dict):
             continue
         for error in bench.standard.errors_in(ijson.lenient(line.raw), *schema):
-            yield (
-                line,
-                _Wrong(
-                    f"{error.json_path}: {short(error.message)}",
-                    str(error.validator),
-                    error.instance,
-                    error.validator_value,
-                ),
-            )
+            text = f"{error.json_path}: {short(error.message)}"
+            found.append((line, _Wrong(text, str(error.validator), error.instance, error.validator_value)))
+    return found
 
 
 def schema_of(bench: Bench, line: Line) -> tuple[str, str] | None:
