@@ -122,13 +122,14 @@ class Standard:
     def answer_schema(self, method: str, path: str, document: str = "module") -> tuple[str, str] | None:
         """File and name of the schema of a good answer, such as `("state", "State")`; None: there is none."""
         resource = path.split("?", maxsplit=1)[0]
-        operation = self._openapi(document)["paths"].get(resource, {}).get(method.lower(), {})
+        operation = self.openapi(document)["paths"].get(resource, {}).get(method.lower(), {})
         content = operation.get("responses", {}).get("200", {}).get("content", {})
         ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
         file, _, name = ref.partition(".json#/$defs/")
         return (file, name) if name else None
 
-    def _openapi(self, document: str) -> Any:
+    def openapi(self, document: str) -> Any:
+        """The resources of `module` or `hub`, as parsed YAML."""
         if document not in self._documents:
             self._documents[document] = _yaml(self.folder / "schema" / "v1" / f"openapi-{document}.yaml")
         return self._documents[document]

@@ -26,7 +26,7 @@ from ores.model import TokenCreated, TokenInfo, UserInfo
 
 FILE = "access.json"
 USERS_MAX = TOKENS_MAX = 64
-EXPIRES_MIN_S, EXPIRES_MAX_S = 60, 315_360_000
+EXPIRES_MIN_S, EXPIRES_MAX_S = 1, 315_360_000
 INSTALLER_MAX_S = 30 * 86400
 RESERVED = frozenset({"hub", "owner"})
 """In decisions these names speak for the hub itself and for the owner's preferences."""

@@ -28,7 +28,7 @@ AccessS: TypeAlias = Annotated[
     int,
     Meta(
         description="For how long somebody is let in; at most 2592000 for an installer.",
-        ge=60,
+        ge=1,
         le=315360000,
     ),
 ]

@@ -372,6 +372,8 @@ class Player:
             answer: web.StreamResponse = await handler(request)
         except web.HTTPNotFound:
             return _problem("not_found")
+        except ConnectionError:
+            return _problem("not_found")  # the hub has gone; nobody reads this
         return answer
 
     def _meet(self, request: web.Request, session: Session) -> None:

@@ -6,6 +6,11 @@ from typing import Final
 
 from ores.conformance.check import Section
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import joining
+from ores.conformance.hubs.checks import doors, joining, people
 
-SECTIONS: Final[tuple[Section[HubBench], ...]] = (joining.section,)
+SECTIONS: Final[tuple[Section[HubBench], ...]] = (
+    doors.early,
+    people.section,
+    joining.section,
+    doors.section,
+)

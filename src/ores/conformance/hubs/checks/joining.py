@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from ores.conformance.check import Failed, Section, fail, need, short
 from ores.conformance.hubs.bench import HubBench
+from ores.conformance.hubs.checks.doors import owned
 from ores.conformance.hubs.parts import meter, store
 from ores.conformance.hubs.player import Player
 from ores.conformance.wire.identity import fingerprint_of, id_of
@@ -22,7 +23,7 @@ CERTIFICATE_MAX_BYTES = 1024
 NONCE_HEX = 64
 
 
-async def begin(bench: HubBench) -> None:
+async def furnished(bench: HubBench) -> None:
     """The house that all checks share: a meter and a battery."""
     await asyncio.gather(
         bench.player("Meter", meter(), profiles=("meter",)),
@@ -30,7 +31,13 @@ async def begin(bench: HubBench) -> None:
     )
 
 
-section: Section[HubBench] = Section("joining", "Pairs the hub with modules that the kit plays.", begin=begin)
+async def ready(bench: HubBench) -> None:
+    """There are an owner, a meter and a battery."""
+    await owned(bench)
+    await bench.once(furnished)
+
+
+section: Section[HubBench] = Section("joining", "Pairs the hub with modules that the kit plays.", begin=ready)
 
 
 @dataclass
