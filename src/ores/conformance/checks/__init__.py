@@ -34,6 +34,7 @@ from ores.conformance.checks import (
     states,
     strangers,
     stream,
+    ties,
 )
 
 SECTIONS: Final[tuple[Section[Bench], ...]] = (
@@ -56,6 +57,7 @@ SECTIONS: Final[tuple[Section[Bench], ...]] = (
     claim.declared,
     readings.section,
     moves.section,
+    ties.section,
     release.section,
     lockout.section,
     messages.section,
