@@ -82,7 +82,6 @@ async def _swing(bench: Bench, element: Element, power_w: float) -> Swing:
     await bench.pause(response_s(element) + SETTLE_S)
     begun = len(stream.states)
     await bench.next_state()
-    await bench.next_state()
     return Swing(element, power_w, before, tuple(Seen(at_s, state) for at_s, state in stream.states[begun:]))
 
 

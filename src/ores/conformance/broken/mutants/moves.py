@@ -50,6 +50,20 @@ def tells_consumption_as_negative(seams: Seams) -> None:
     )
 
 
+@broken(
+    "sign-of-power",
+    variant="store",
+    also=("setpoint-followed", "setpoint-response", "sign-at-connection-point"),
+)
+def tells_charging_as_negative(seams: Seams) -> None:
+    """What it gives to the house is positive, as on its display."""
+
+    def change(found: Any) -> Any:
+        return {**found, "ac_measure": _turned(found["ac_measure"]), "energy": _swapped(found)}
+
+    told(seams, "battery", change)
+
+
 def _swapped(found: Any) -> Any:
     """The counters the other way round."""
     energy = found["energy"]
