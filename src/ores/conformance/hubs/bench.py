@@ -56,6 +56,7 @@ class HubBench:
         nobody: Who has neither session nor token.
         house: What the played modules hang on.
         players: The played modules by name.
+        all_players: The same, with those that are gone.
         password: Of the owner that the kit has made; empty where there was one.
         hopeless: Why nothing more can be judged; empty while it can.
     """
@@ -68,6 +69,7 @@ class HubBench:
     transcript: Transcript = field(default_factory=Transcript)
     house: House = field(default_factory=House)
     players: dict[str, Player] = field(default_factory=dict)
+    all_players: list[Player] = field(default_factory=list)
     password: str = ""
     status: Json = field(default_factory=dict)
     preferences: Json = field(default_factory=dict)
@@ -77,6 +79,7 @@ class HubBench:
         self._began_s = time.monotonic()
         self._once: dict[Any, asyncio.Future[Any]] = {}
         self._apps: list[App] = []
+        self._tasks: set[asyncio.Future[Any]] = set()
         self._stream: Stream | None = None
         self.owner: App = self.app("owner", token=self.options.token)
         self.nobody: App = self.app("nobody")
@@ -166,6 +169,13 @@ class HubBench:
                 raise
         return await self._once[scenario]  # type: ignore[no-any-return]
 
+    def early(self, *scenarios: Callable[[HubBench], Awaitable[Any]]) -> None:
+        """Begin scenarios that take their time now, beside all others."""
+        for scenario in scenarios:
+            task = asyncio.ensure_future(self.once(scenario))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._tasks.add(task)
+
     # People
 
     async def log_in(self, name: str, password: str, *, where: Where | None = None) -> App:
@@ -213,6 +223,7 @@ class HubBench:
         """
         made = Player(name, list(parts), self.house, self.transcript, lambda: self.elapsed_s, **how)
         self.players[name] = made
+        self.all_players.append(made)
         self.house.parts.extend(parts)
         await made.start(self.hub_host)
         if paired:
@@ -371,6 +382,9 @@ class HubBench:
 
     async def close(self) -> None:
         """Remove what the kit has brought, and end all connections."""
+        for task in (*self._tasks, *self._once.values()):
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._once.values(), return_exceptions=True)
         for player in tuple(self.players.values()):
             try:
                 await asyncio.wait_for(self.owner.request("DELETE", f"/modules/{player.id}"), 10.0)

@@ -6,11 +6,12 @@ from typing import Final
 
 from ores.conformance.check import Section
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import doors, joining, people
+from ores.conformance.hubs.checks import doors, joining, people, proposing
 
 SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     doors.early,
     people.section,
     joining.section,
     doors.section,
+    proposing.section,
 )

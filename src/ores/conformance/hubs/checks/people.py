@@ -32,7 +32,7 @@ async def hub_login_required(bench: HubBench) -> None:
     for method, path in operations(bench):
         if path in {"/owner", "/session", "/stream"}:
             continue
-        body = {} if method in {"POST", "PUT"} else None
+        body: Json | None = {} if method in {"POST", "PUT"} else None
         found = await ask(bench.nobody, method, path, body)
         need(
             found.code == "login_required",
@@ -91,7 +91,7 @@ async def hub_roles(bench: HubBench) -> None:
     for method, path, roles in table(bench):
         if path.startswith(("/users", "/tokens", "/owner", "/session", "/stream")):
             continue
-        body = {} if method in {"POST", "PUT"} else None
+        body: Json | None = {} if method in {"POST", "PUT"} else None
         for role, app in apps.items():
             found = await ask(app, method, path, body)
             if role not in roles:

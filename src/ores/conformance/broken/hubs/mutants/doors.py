@@ -39,10 +39,10 @@ def has_one_owner_after_the_other(tools: Tools) -> None:
             return people._welcome(request, owner.log_in("", right=True, name=wanted.name), 201)  # noqa: SLF001
         return await right(request)
 
-    _route(tools, "POST", "/owner", again)
+    route(tools, "POST", "/owner", again)
 
 
-def _route(tools: Tools, method: str, path: str, handler: Any) -> None:
+def route(tools: Tools, method: str, path: str, handler: Any) -> None:
     """Answer one resource otherwise."""
     tools.attribute(
         app,
@@ -108,7 +108,7 @@ def serves_eight_at_once(tools: Tools) -> None:
     held: set[Any] = set()
 
     def made(self: Any, transport: asyncio.BaseTransport) -> None:
-        right_made(self, transport)  # type: ignore[arg-type]
+        right_made(self, transport)
         if len(held) >= 64:
             transport.close()
             return

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from ores.conformance.broken.hubs.mutants.doors import _route
+from ores.conformance.broken.hubs.mutants.doors import route
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
 from ores.hub import owner, passwords, people
 from ores.hub.api import access, guard, handlers
 from ores.hub.api import stream as streams
-from ores.hub.api.wire import hub_of
+from ores.hub.api.wire import answer, hub_of
 from ores.hub.callers import OWN_USER
 from ores.hub.people import People
 from ores.hub.proposals import Proposals
@@ -52,9 +52,9 @@ def shows_the_utility_everything(tools: Tools) -> None:
         hub = hub_of(request)
         now_s = hub.clock.now()
         held = [handlers._held(held, now_s) for held in hub.proposals.held()]  # noqa: SLF001
-        return handlers.answer({"proposals": held})
+        return answer({"proposals": held})
 
-    _route(tools, "GET", "/proposals", everything)
+    route(tools, "GET", "/proposals", everything)
 
 
 @broken_hub("hub-short-password")
