@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from ores.conformance.broken.hubs.registry import broken_hubs
@@ -185,41 +187,63 @@ async def self_test(
         side_by_side: How many at once; 0 chooses by the number of processors.
         tell: Hears each mutant at once.
     """
-    standard = Standard()
-    places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))
     chosen = [one for one in kinds() if kind in {"", one.name}]
-    return _sum_up(standard, [await _test(one, standard, only, places, tell) for one in chosen])
+    with judges(side_by_side) as pool:
+        return _sum_up(Standard(), [await _test(one, only, pool, tell) for one in chosen])
+
+
+def judges(side_by_side: int = 0) -> ProcessPoolExecutor:
+    """Processes that judge, so many at once; 0 chooses by the number of processors.
+
+    Each judgement has its own: a judge that computes must not make another one's module seem late.
+    """
+    count = side_by_side or 4 * (os.cpu_count() or 1)
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
 async def _test(
-    kind: Kind,
-    standard: Standard,
-    only: Sequence[str],
-    places: asyncio.Semaphore,
-    tell: Callable[[Judged], None],
+    kind: Kind, only: Sequence[str], pool: ProcessPoolExecutor, tell: Callable[[Judged], None]
 ) -> Tested:
     chosen = [one for one in kind.broken.values() if not only or one.name in only or one.check in only]
     if only and not chosen:
         return Tested(kind, None, ())
-    reference = await judge_one(kind, None, standard)
+    reference = await judge_apart(pool, kind.name)
     failed = {found.check: found.message for found in reference.results if found.status in BAD}
 
     async def one(mutant: Broken) -> Judged:
-        async with places:
-            judged = _compare(mutant, await judge_one(kind, mutant, standard), failed)
-            if not judged.clean:
-                judged = _compare(mutant, await judge_one(kind, mutant, standard), failed)
+        judged = _compare(mutant, await judge_apart(pool, kind.name, mutant.name), failed)
+        if not judged.clean:
+            judged = _compare(mutant, await judge_apart(pool, kind.name, mutant.name), failed)
         tell(judged)
         return judged
 
     return Tested(kind, reference, await asyncio.gather(*(one(mutant) for mutant in chosen)))
 
 
-async def judge_one(kind: Kind, mutant: Broken | None, standard: Standard) -> Report:
-    """Run the reference, or a mutant of it, in a process of its own, and judge it."""
-    name = mutant.name if mutant else "whole"
+async def judge_apart(
+    pool: ProcessPoolExecutor, kind: str, name: str = "whole", *, sweeping: bool = False
+) -> Report:
+    """Run a reference, a mutant or an alteration, and judge it, each in a process of its own.
+
+    Args:
+        pool: Of judges.
+        kind: `module` or `hub`.
+        name: Of what is run; `whole` is the reference.
+        sweeping: End with the first failure.
+    """
+    return await asyncio.get_running_loop().run_in_executor(pool, _judge_here, kind, name, sweeping)
+
+
+def _judge_here(kind: str, name: str, sweeping: bool) -> Report:
+    """In a judge's process."""
+    return asyncio.run(judge_one(next(one for one in kinds() if one.name == kind), name, sweeping=sweeping))
+
+
+async def judge_one(kind: Kind, name: str = "whole", *, sweeping: bool = False) -> Report:
+    """Run a reference, a mutant or an alteration in a process of its own, and judge it here."""
     async with running([sys.executable, "-m", kind.runs, name]) as at:
-        return await kind.judge(Judge(standard=standard), at)
+        report = await kind.judge(Judge(stop_at_once=sweeping), at)
+        return report if name == "whole" else replace(report, messages=())
 
 
 @contextlib.asynccontextmanager
@@ -364,24 +388,21 @@ async def sweep(
         side_by_side: How many at once; 0 chooses by the number of processors.
         tell: Hears each alteration and whether it was noticed.
     """
-    standard = Standard()
-    seen = (await judge_one(kinds()[0], None, standard)).messages
-    names = [str(found) for found in alterations(_kinds(seen))]
-    chosen = [name for name in names if only in name][::every]
-    places = asyncio.Semaphore(side_by_side or 4 * (os.cpu_count() or 1))
+    with judges(side_by_side) as pool:
+        seen = (await judge_apart(pool, "module")).messages
+        names = [str(found) for found in alterations(_kinds(seen))]
+        chosen = [name for name in names if only in name][::every]
 
-    async def noticed(name: str) -> bool:
-        async with places, running([sys.executable, "-m", "ores.conformance.broken", name]) as at:
-            judge = Judge(standard=standard, stop_at_once=True)
+        async def noticed(name: str) -> bool:
             try:
-                found = not (await judge.module(at["url"], at["code"])).passed
+                found = not (await judge_apart(pool, "module", name, sweeping=True)).passed
             except NoSubject:
                 found = True
             tell(name, found)
             return found
 
-    verdicts = await asyncio.gather(*(noticed(name) for name in chosen))
-    argued = survivors_argued(standard.folder)
+        verdicts = await asyncio.gather(*(noticed(name) for name in chosen))
+    argued = survivors_argued(Standard().folder)
     alive = [name for name, found in zip(chosen, verdicts, strict=True) if not found]
     return Swept(len(chosen), {name: argued.get(name, "") for name in alive})
 
