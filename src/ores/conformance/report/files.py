@@ -13,11 +13,16 @@ from ores.conformance.verdict import Report, Status
 
 
 def as_json(report: Report, *, evidence: bool = True) -> dict[str, Any]:
-    """The report as one JSON document, `summary` first."""
+    """The report as one JSON document, `summary` first.
+
+    Args:
+        report: The judgement.
+        evidence: With the messages of what did not pass; those of a pass are on the page.
+    """
     whole = asdict(replace(report, messages=()))
     del whole["messages"]
-    if not evidence:
-        for result in whole["results"]:
+    for result in whole["results"]:
+        if not evidence or result["status"] in {Status.PASS, Status.NOT_APPLICABLE} or result["obstructed"]:
             del result["evidence"]
     counts = {status.value: report.count(status) for status in Status}
     return {"conforms": report.passed, "summary": counts, **whole}

@@ -13,6 +13,9 @@ from ores.conformance.verdict import Report, Result, Status
 
 STYLE: Final = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
+PASSED_MAX: Final = 400
+"""Characters of a message that are shown where all is well."""
+
 WORDS: Final = {
     Status.PASS: "pass",
     Status.FAIL: "fail",
@@ -99,11 +102,18 @@ def _row(row: Requirement, result: Result | None) -> str:
 def _evidence(result: Result) -> str:
     if not result.evidence:
         return ""
+    most = PASSED_MAX if result.status is Status.PASS else None
     lines = "\n".join(
-        f"{line['at_s']:8.3f} {line['by']:>7} ({line['peer']}) {line['what']}  {_plain(line['body'])}"
+        f"{line['at_s']:8.3f} {line['by']:>7} ({line['peer']}) {line['what']}  "
+        + _cut(_plain(line["body"]), most)
         for line in result.evidence
     )
     return f"<details><summary>{len(result.evidence)} messages</summary><pre>{escape(lines)}</pre></details>"
+
+
+def _cut(text: str, most: int | None) -> str:
+    """So that the page of a module with many elements can still be sent around."""
+    return text if most is None or len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
 
 
 def _binds(row: Requirement, kind: str, standard: Standard) -> bool:

@@ -62,7 +62,7 @@ async def offer_the_least(target: Target) -> ServerHello:
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         raise Unreachable("the server ended the connection at a ClientHello") from error
     finally:
-        writer.close()
+        writer.transport.abort()
     if kind == ALERT:
         raise Unreachable(f"the server refused a ClientHello with the alert {int.from_bytes(record[1:2])}")
     if kind != HANDSHAKE or record[:1] != bytes([SERVER_HELLO]):

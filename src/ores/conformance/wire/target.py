@@ -142,7 +142,9 @@ class RawConnection:
         self.writer.close()
         try:
             await asyncio.wait_for(self.writer.wait_closed(), 1.0)
-        except (OSError, ssl.SSLError, TimeoutError):
+        except TimeoutError:
+            self.writer.transport.abort()  # a peer that hangs does not answer a goodbye
+        except (OSError, ssl.SSLError):
             return
 
 
