@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ores.conformance.bench import Bench, Element
-from ores.conformance.check import Section, need, not_applicable, short
-from ores.conformance.checks.leases import tries
+from ores.conformance.check import Section, fail, need, not_applicable, short
+from ores.conformance.checks.leases import OTHER_BOOT, tries
 from ores.conformance.checks.limits import WAYS, Limit, acted, limits_now
 from ores.conformance.checks.moving import a_move, declared, point
 from ores.conformance.wire.peer import Answer
@@ -60,10 +60,19 @@ class Whole:
 
 
 async def whole_refusal(bench: Bench) -> Whole:
-    """The seq that was accepted just now, once more."""
-    await bench.give({})
-    lease = await bench.lease({}, seq=bench.seq)
-    return Whole(await bench.send(lease), await bench.put("/lease", lease))
+    """A lease that answers another boot; where such a one counts, a seq that was accepted before.
+
+    Raises:
+        Failed: Both count.
+    """
+    for what in ("boot", "seq"):
+        await bench.give({})
+        wrong: dict[str, Any] = {"boot_id": OTHER_BOOT} if what == "boot" else {"seq": bench.seq}
+        lease = await bench.lease({}, **wrong)
+        on_stream = await bench.send(lease)
+        if on_stream.get("result") != "applied":
+            return Whole(on_stream, await bench.put("/lease", lease))
+    return fail("a lease of another boot was applied, and so was one whose seq was accepted before")
 
 
 @section.check("result-whole-refusal")
@@ -73,7 +82,7 @@ async def result_whole_refusal(bench: Bench) -> None:
     by_put = found.by_put
     need(
         by_put.status == 200,
-        f"PUT /lease with a seq that was accepted before was answered with {by_put.status} {by_put.code}; "
+        f"PUT /lease that does not count was answered with {by_put.status} {by_put.code}; "
         "200 is demanded, for a refusal is an answer",
     )
     for way, result in (("on the stream", found.on_stream), ("by PUT", by_put.json)):

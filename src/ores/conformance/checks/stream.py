@@ -13,8 +13,8 @@ from ores.conformance.checks.cases import messages
 from ores.conformance.checks.moving import Move, a_move, power_w, response_s
 from ores.conformance.wire.peer import NotOpened, Stream
 
-AT_ONCE_S = 0.6
-"""For the first state; on a stream that opens just after a period began, the next one is later than that."""
+AT_ONCE_S = 0.5
+OPENED = 3
 LATE_S = 0.3
 PERIODS = 2
 RATE_MAX = 10
@@ -46,21 +46,21 @@ section: Section[Bench] = Section(
 
 @section.check("stream-begins-with-state", timed=True)
 async def stream_begins_with_state(bench: Bench) -> None:
-    """STREAM-001: the first frame is a state, at once; opened when the next one of the period is far."""
-    await bench.next_state()
-    await bench.close_stream()
-    stream = await bench.stream()
-    opened_s = bench.elapsed_s
-    await stream.until(lambda _: True, timeout_s=2 * bench.period_s, what="the first frame of a stream")
-    at_s, frame = stream.frames[0]
-    need(
-        isinstance(frame.get("state"), dict),
-        f"the first frame of a stream is {short(frame)}; a state is demanded",
-    )
-    need(
-        at_s - opened_s <= AT_ONCE_S,
-        f"the first state came {at_s - opened_s:.1f} s after the stream was open; it has to come at once",
-    )
+    """STREAM-001: the first frame is a state, at once; opened anew just after one, when the next is far."""
+    for _ in range(OPENED):
+        await bench.close_stream()
+        stream = await bench.stream()
+        opened_s = bench.elapsed_s
+        await stream.until(lambda _: True, timeout_s=2 * bench.period_s, what="the first frame of a stream")
+        at_s, frame = stream.frames[0]
+        need(
+            isinstance(frame.get("state"), dict),
+            f"the first frame of a stream is {short(frame)}; a state is demanded",
+        )
+        need(
+            at_s - opened_s <= AT_ONCE_S,
+            f"the first state came {at_s - opened_s:.1f} s after the stream was open; it has to come at once",
+        )
 
 
 @section.check("stream-period", timed=True)
@@ -126,7 +126,8 @@ async def stream_notable_change(bench: Bench) -> None:
     allowed_s = min(slow_s + LATE_S, 0.9 * bench.period_s)
     stream = await bench.stream()
     await bench.pause(allowed_s - (bench.elapsed_s - begun_s))
-    told = [power_w(state, move.id) for at_s, state in stream.states if at_s >= begun_s]
+    until_s = begun_s + allowed_s
+    told = [power_w(state, move.id) for at_s, state in stream.states if begun_s <= at_s <= until_s]
     await bench.calm()
     need(
         any(now_w is not None and abs(now_w - before_w) > NOTABLE_W for now_w in told),

@@ -343,7 +343,8 @@ def adds_up_two_leases(seams: Seams) -> None:
             return frame
         merged = {**last, **elements} if elements else elements
         last.clear()
-        last.update(elements)
+        if all(isinstance(command, dict) and command.keys() <= {"limit"} for command in elements.values()):
+            last.update(elements)
         return {**frame, "lease": {**lease, "elements": merged}}
 
     seams.commands.append(on_frame)
