@@ -6,12 +6,27 @@ from typing import Final
 
 from ores.conformance.check import Section
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import doors, joining, people, proposing
+from ores.conformance.hubs.checks import (
+    decisions,
+    doors,
+    history,
+    joining,
+    live,
+    modules,
+    notices,
+    people,
+    proposing,
+)
 
 SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     doors.early,
     people.section,
     joining.section,
+    live.section,
     doors.section,
     proposing.section,
+    modules.section,
+    notices.section,
+    history.section,
+    decisions.section,
 )
