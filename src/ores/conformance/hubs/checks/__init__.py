@@ -9,12 +9,15 @@ from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks import (
     decisions,
     doors,
+    flexibility,
     history,
     joining,
     live,
+    messages,
     modules,
     notices,
     people,
+    preferences,
     proposing,
 )
 
@@ -29,4 +32,7 @@ SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     notices.section,
     history.section,
     decisions.section,
+    preferences.section,
+    flexibility.section,
+    messages.section,
 )
