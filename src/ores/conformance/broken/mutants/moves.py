@@ -96,8 +96,15 @@ def keeps_its_currents_for_long(seams: Seams) -> None:
 
 @broken("counter-monotonic")
 def turns_its_counter_back(seams: Seams) -> None:
-    """A counter of a few bits, which runs over."""
-    _counters(seams, "heat", lambda energy: {"energy_in_wh": energy["energy_in_wh"] % 0.3})
+    """Two chips count, and each is asked in its turn."""
+    asked: list[None] = []
+
+    def in_turn(energy: Any) -> Any:
+        asked.append(None)
+        behind_wh = 0.5 if len(asked) % 2 else 0.0
+        return {"energy_in_wh": max(0.0, energy["energy_in_wh"] - behind_wh)}
+
+    _counters(seams, "heat", in_turn)
 
 
 @broken("counter-epoch")
