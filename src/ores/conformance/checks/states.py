@@ -12,7 +12,7 @@ from ores.conformance.check import Section, need, not_applicable, short
 from ores.conformance.transcript import Line
 
 LEAP_MS = 1500
-SEVERAL = 6
+SEVERAL = 4
 APART_MS = 300
 """Two streams of one peer may overtake each other."""
 DRIFT = 0.005

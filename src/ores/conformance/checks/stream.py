@@ -116,7 +116,7 @@ async def stream_notable_change(bench: Bench) -> None:
         not_applicable(f"{move.id} may take until the next state of the period to change")
     if abs(move.power_w) <= 1.5 * NOTABLE_W:
         not_applicable(f"{move.id} may not be moved by more than {NOTABLE_W:g} W")
-    await bench.calm()
+    await bench.give({}, ttl_s=20)  # none that ends meanwhile: its end would be told between two periods
     await bench.pause(2 * slow_s)
     before_w = power_w(await bench.next_state(), move.id)
     if before_w is None:

@@ -10,7 +10,7 @@ from ores.conformance.broken.seams import Seams
 from ores.module.module import Module
 
 Json = Any
-LEAPS_AT_MS = 4500
+LEAPS_AT_MS = 7000
 LEAP_MS = 3500
 
 
