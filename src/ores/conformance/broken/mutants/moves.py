@@ -94,7 +94,7 @@ def keeps_its_currents_for_long(seams: Seams) -> None:
     told(seams, "battery", change)
 
 
-@broken("counter-monotonic")
+@broken("counter-monotonic", also=("counter-epoch",))
 def turns_its_counter_back(seams: Seams) -> None:
     """Two chips count, and each is asked in its turn."""
     asked: list[None] = []
@@ -129,7 +129,7 @@ def counts_ten_times_too_much(seams: Seams) -> None:
     _counters(seams, "evse", lambda energy: {"energy_in_wh": energy["energy_in_wh"] * 10})
 
 
-@broken("element-ids-stable")
+@broken("element-ids-stable", also=("state-has-only-declared",))
 def names_its_circuits_anew_at_each_boot(seams: Seams) -> None:
     """By the order in which they answered."""
     boot = sdk.Module.__init__
