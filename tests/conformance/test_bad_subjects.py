@@ -216,9 +216,16 @@ def test_a_module_that_keeps_the_kit_waiting_for_the_same_is_not_judged_to_the_e
     tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(runner, "SLOW_S", 0.5)
-    leases = ("lease-other-boot", "lease-stale", "lease-old-epoch", "lease-old-seq", "lease-by-put")
+    spread = (
+        "pairing-proof",
+        "lease-by-put",
+        "setpoint-followed",
+        "lease-expires",
+        "restart-starts-anew",
+        "sign-of-power",
+    )
     with ill("falls_mute", tmp_path) as at:
-        out = judged(at, capsys, only=leases)
+        out = judged(at, capsys, only=spread)
     assert out.count("not judged: 3 times in a row") == 1
 
 

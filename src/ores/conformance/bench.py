@@ -23,6 +23,7 @@ from ores.conformance.wire.target import RawConnection, Target, connect, context
 OUTCOME = TypeVar("OUTCOME")
 RESULT_S: Final = 3.0
 RESTART_S: Final = 60.0
+CLOSING_S: Final = 0.05
 PAGES_MAX: Final = 256
 
 
@@ -532,6 +533,8 @@ class Bench:
         await self.close_stream()
         for peer in self._peers:
             await peer.close()
+            peer.cut()
+        await asyncio.sleep(CLOSING_S)  # a connection to who hangs is closed by the loop, after this
         self._folder.cleanup()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket as sockets
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -95,6 +97,7 @@ class Peer:
         self._elapsed_s: Final = elapsed_s
         self._session: aiohttp.ClientSession | None = None
         self._streams: Final[list[Stream]] = []
+        self._sockets: Final[list[sockets.socket]] = []
 
     async def request(
         self,
@@ -152,7 +155,7 @@ class Peer:
             Unreachable: There was no answer.
         """
         self._note("kit", "open /stream", None)
-        session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.tls, limit=1))
+        session = aiohttp.ClientSession(connector=self._connector())
         try:
             socket = await asyncio.wait_for(
                 session.ws_connect(
@@ -185,9 +188,24 @@ class Peer:
     def _open_session(self) -> aiohttp.ClientSession:
         """One connection, kept alive: a module need serve only two (HTTP-010)."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self.tls, limit=1)
-            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=False)
+            self._session = aiohttp.ClientSession(connector=self._connector(), auto_decompress=False)
         return self._session
+
+    def cut(self) -> None:
+        """End what is still open below: TLS would wait half a minute for the goodbye of who hangs."""
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(sockets.SHUT_RDWR)
+        self._sockets.clear()
+
+    def _connector(self) -> aiohttp.TCPConnector:
+        def kept(address: aiohttp.AddrInfoType) -> sockets.socket:
+            family, kind, protocol, _, _ = address
+            made = sockets.socket(family, kind, protocol)
+            self._sockets.append(made)
+            return made
+
+        return aiohttp.TCPConnector(ssl=self.tls, limit=1, socket_factory=kept)
 
     def _note(self, by: str, what: str, data: bytes | None, took_s: float = 0.0) -> None:
         raw = data or b""
