@@ -261,6 +261,11 @@ class HubBench:
             f"PUT /modules/{{id}}/watch with watch_only {watch_only}: {answer.status} {answer.code}",
         )
 
+    async def gone(self, player: Player) -> bool:
+        """Whether the hub lists a module as paired no more."""
+        listed = (await self.owner.get("/modules"))["modules"]
+        return not any(one["id"] == player.id and one["paired"] for one in listed)
+
     async def online(self, *players: Player, timeout_s: float = 10.0) -> None:
         """Wait until the hub has heard these modules.
 

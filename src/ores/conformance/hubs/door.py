@@ -18,8 +18,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 APPLICATION_DATA: Final = 23
+HANDSHAKE: Final = 22
+GROUPS: Final = 10
+SIGNATURES: Final = 13
 OVERHEAD_BYTES: Final = 17
 """A record of TLS 1.3 is its content, one byte for what it is, and 16 of the tag (RFC 8446, 5.2)."""
+HELLO_MAX: Final = 2048
 HEAD_END: Final = b"\r\n\r\n"
 
 
@@ -32,12 +36,14 @@ class Connection:
         closed_s: The same; None while it is open.
         records: Bytes of content of each encrypted record of the hub.
         session: The TLS session behind it; None before its first request.
+        hello: The first bytes of the hub, in which it says what TLS it knows.
     """
 
     opened_s: float
     closed_s: float | None = None
     records: list[int] = field(default_factory=list)
     session: Session | None = None
+    hello: bytearray = field(default_factory=bytearray)
 
 
 class Session(ssl.SSLObject):
@@ -166,7 +172,7 @@ class Relay:
             writers.add(inner_writer)
             self._writers.add(inner_writer)
             self._by_port[inner_writer.get_extra_info("sockname")[1]] = one
-            there = asyncio.ensure_future(_pump(reader, inner_writer, _Records(one.records).take))
+            there = asyncio.ensure_future(_pump(reader, inner_writer, _Records(one).take))
             back = asyncio.ensure_future(_pump(inner_reader, writer, _ignore))
             try:
                 await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
@@ -200,13 +206,15 @@ def _ignore(_: bytes) -> None:
 class _Records:
     """Reads the heads of TLS records out of a stream of bytes."""
 
-    def __init__(self, sizes: list[int]) -> None:
-        self._sizes = sizes
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._rest = bytearray()
         self._skip = 0
 
     def take(self, data: bytes) -> None:
         """Take what comes next."""
+        if len(self._connection.hello) < HELLO_MAX:
+            self._connection.hello += data
         self._rest += data
         while self._rest:
             skipped = min(self._skip, len(self._rest))
@@ -216,9 +224,40 @@ class _Records:
                 return
             kind, length = self._rest[0], int.from_bytes(self._rest[3:5], "big")
             if kind == APPLICATION_DATA:
-                self._sizes.append(length - OVERHEAD_BYTES)
+                self._connection.records.append(length - OVERHEAD_BYTES)
             del self._rest[:5]
             self._skip = length
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a client offers in TLS (RFC 8446, 4.1.2)."""
+
+    suites: frozenset[int]
+    groups: frozenset[int]
+    signatures: frozenset[int]
+
+
+def hello_in(data: bytes) -> Hello | None:
+    """The ClientHello at the beginning of a connection; None where there is none."""
+    if len(data) < 50 or data[0] != HANDSHAKE or data[5] != 1:
+        return None
+    at = 9 + 2 + 32
+    at += 1 + data[at]
+    length = int.from_bytes(data[at : at + 2], "big")
+    suites = _words(data[at + 2 : at + 2 + length])
+    at += 2 + length
+    at += 1 + data[at] + 2
+    found: dict[int, frozenset[int]] = {}
+    while at + 4 <= len(data):
+        kind, length = int.from_bytes(data[at : at + 2], "big"), int.from_bytes(data[at + 2 : at + 4], "big")
+        found[kind] = _words(data[at + 6 : at + 4 + length])
+        at += 4 + length
+    return Hello(suites, found.get(GROUPS, frozenset()), found.get(SIGNATURES, frozenset()))
+
+
+def _words(data: bytes) -> frozenset[int]:
+    return frozenset(int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data) - 1, 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,8 @@ class Player:
         self.lease: Json | None = None
         self.lease_at_s = 0.0
         self.faults: Final[list[str]] = []
+        self.sent: Final[list[float]] = []
+        """When it has sent its states, in s after the beginning of the judgement."""
         self.sessions: Final[list[Session]] = []
         self._transcript: Final = transcript
         self._elapsed_s: Final = elapsed_s
@@ -163,6 +165,11 @@ class Player:
     def address(self) -> str:
         """Where the hub reaches it."""
         return f"{self._host}:{self.relay.port}"
+
+    @property
+    def listens(self) -> str:
+        """The address at which it listens."""
+        return self._host
 
     @property
     def uptime_ms(self) -> int:
@@ -290,6 +297,7 @@ class Player:
 
     async def tell(self) -> None:
         """Send a state now."""
+        self.sent.append(self._elapsed_s())
         text = "{state: not JSON" if self.ways.garbled else json.dumps({"state": self.state()})
         await self.say(text)
 

@@ -11,7 +11,9 @@ from ores.conformance.hubs.checks import (
     doors,
     flexibility,
     history,
+    island,
     joining,
+    links,
     live,
     messages,
     modules,
@@ -19,6 +21,9 @@ from ores.conformance.hubs.checks import (
     people,
     preferences,
     proposing,
+    restarts,
+    sending,
+    tries,
 )
 
 SECTIONS: Final[tuple[Section[HubBench], ...]] = (
@@ -27,12 +32,17 @@ SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     joining.section,
     live.section,
     doors.section,
+    links.section,
     proposing.section,
+    sending.section,
     modules.section,
     notices.section,
     history.section,
     decisions.section,
     preferences.section,
     flexibility.section,
+    island.section,
+    restarts.section,
     messages.section,
+    tries.section,
 )

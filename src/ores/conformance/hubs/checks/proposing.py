@@ -255,7 +255,7 @@ async def hub_decision_names_limits(bench: HubBench) -> None:
     found = (await bench.once(story)).bounded
     need(
         bench.name in found.get("limited_by", []),
-        f"bounds of {bench.name!r} cut a wish; limited_by of the decision is {short(found.get('limited_by'))}",
+        f"bounds of {bench.name!r} cut a wish; limited_by is {short(found.get('limited_by'))}",
     )
 
 
@@ -447,7 +447,7 @@ async def two_voices(bench: HubBench) -> list[float | None]:
 async def hub_one_arbiter(bench: HubBench) -> None:
     """ARCH-004: all proposals are decided about in one place."""
     told = await bench.once(two_voices)
-    others = sorted({power_w for power_w in told if not at(900)(power_w)}, key=str)
+    others = [power_w for power_w in told if not at(900)(power_w)]
     need(
         not others,
         f"while an owner_wish of 900 W and a plan of -600 W held, leases said {others} W as well: "

@@ -11,6 +11,7 @@ from aiohttp import web
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
 from ores.hub.api import app, guard, people, serve, wire
 from ores.hub.hub import Hub
+from ores.hub.owner import Credentials
 from ores.link.identity import new_identity
 
 
@@ -35,7 +36,7 @@ def has_one_owner_after_the_other(tools: Tools) -> None:
     async def again(request: web.Request) -> web.Response:
         owner = wire.hub_of(request).owner
         if owner.exists:
-            wanted = await wire.read(request, people.Credentials)
+            wanted = await wire.read(request, Credentials)
             return people._welcome(request, owner.log_in("", right=True, name=wanted.name), 201)  # noqa: SLF001
         return await right(request)
 
