@@ -117,9 +117,14 @@ class Judge:
         """
         bench = HubBench(self.standard, where_of(address), options, self.say, self.ask)
         began = datetime.now(UTC)
+
+        def heard(result: Result) -> None:
+            bench.verdicts.append(result)
+            self.tell(result)
+
         try:
             await _preflight_hub(bench)
-            results = await self._runner(bench, bench, self.tell, bench.alive).run(sections)
+            results = await self._runner(bench, bench, heard, bench.alive).run(sections)
         except asyncio.CancelledError:
             self.say("Stopped. The modules that the kit played are taken away again.")
             raise

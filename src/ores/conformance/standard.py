@@ -119,12 +119,28 @@ class Standard:
         """One schema file, such as `state`, as parsed JSON."""
         return self._files[file]
 
-    def answer_schema(self, method: str, path: str, document: str = "module") -> tuple[str, str] | None:
+    def answer_schema(
+        self, method: str, path: str, document: str = "module", status: str = "200"
+    ) -> tuple[str, str] | None:
         """File and name of the schema of a good answer, such as `("state", "State")`; None: there is none."""
+        answers = self._operation(method, path, document).get("responses", {})
+        return self._schema_in(answers.get(status, {}), document)
+
+    def request_schema(self, method: str, path: str, document: str = "module") -> tuple[str, str] | None:
+        """The same of what is sent."""
+        return self._schema_in(self._operation(method, path, document).get("requestBody", {}), document)
+
+    def _operation(self, method: str, path: str, document: str) -> Mapping[str, Any]:
         resource = path.split("?", maxsplit=1)[0]
-        operation = self.openapi(document)["paths"].get(resource, {}).get(method.lower(), {})
-        content = operation.get("responses", {}).get("200", {}).get("content", {})
-        ref = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+        paths = self.openapi(document)["paths"]
+        known = [resource] if resource in paths else [one for one in paths if _fits(one, resource)]
+        found: Mapping[str, Any] = paths[known[0]].get(method.lower(), {}) if known else {}
+        return found
+
+    def _schema_in(self, holder: Mapping[str, Any], document: str) -> tuple[str, str] | None:
+        if "$ref" in holder:
+            holder = self.openapi(document)["components"]["responses"][holder["$ref"].rsplit("/", 1)[1]]
+        ref = holder.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
         file, _, name = ref.partition(".json#/$defs/")
         return (file, name) if name else None
 
@@ -179,6 +195,13 @@ class Standard:
 
 def _yaml(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
+
+
+def _fits(template: str, path: str) -> bool:
+    """Whether a path is one of a template such as `/modules/{id}`."""
+    wanted, found = template.split("/"), path.split("/")
+    pairs = zip(wanted, found, strict=False)
+    return len(wanted) == len(found) and all(one == two or one.startswith("{") for one, two in pairs)
 
 
 def _innermost(error: ValidationError) -> Iterable[ValidationError]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, short
 from ores.conformance.checks.description import begin, judged_profiles
 from ores.conformance.checks.seen import Seen
-from ores.conformance.standard import Requirement
-from ores.conformance.verdict import Status
+from ores.conformance.standard import Requirement, Standard
+from ores.conformance.verdict import Result, Status
 
-SUMS: Final = frozenset({"conformance-core-complete", "conformance-extended-complete"})
+SUMS: Final = frozenset(
+    {"conformance-core-complete", "conformance-hub-core-complete", "conformance-extended-complete"}
+)
 """Checks that fail with any other: they say what the others come to."""
 NO_COMMAND: Final = frozenset({"unknown_capability", "device_refused", "device_failed"})
 LIMITS: Final = (("consume", "consume_max_w"), ("produce", "produce_max_w"), ("current", "current_max_a"))
@@ -24,28 +27,41 @@ section: Section[Bench] = Section(
 @section.check("conformance-core-complete")
 async def conformance_core_complete(bench: Bench) -> None:
     """CONF-001: every core requirement for modules, and for each profile that is claimed."""
-    broken = _broken(bench, extended=False)
+    broken = broken_ids(bench.standard, bench.verdicts, _binding(bench), extended=False)
     need(not broken, f"core requirements are not kept: {', '.join(broken)}")
 
 
 @section.check("conformance-extended-complete")
 async def conformance_extended_complete(bench: Bench) -> None:
     """CONF-003: every requirement about what is offered beside."""
-    broken = _broken(bench, extended=True)
+    broken = broken_ids(bench.standard, bench.verdicts, _binding(bench), extended=True)
     need(
         not broken,
         f"extended resources or capabilities are offered, and of them is not kept: {', '.join(broken)}",
     )
 
 
-def _broken(bench: Bench, *, extended: bool) -> list[str]:
-    """Ids of the requirements of a class that a check before found broken."""
-    binding = {"module", *judged_profiles(bench)}
+def _binding(bench: Bench) -> set[str]:
+    """Whom the requirements bind that this module has to keep."""
+    return {"module", *judged_profiles(bench)}
+
+
+def broken_ids(
+    standard: Standard, verdicts: Iterable[Result], binding: set[str], *, extended: bool
+) -> list[str]:
+    """Ids of the requirements of a class that a check before found broken.
+
+    Args:
+        standard: Whose requirements.
+        verdicts: Of the checks before.
+        binding: `hub`, or `module` and profiles.
+        extended: The class.
+    """
     found = {
         row.id
-        for result in bench.verdicts
+        for result in verdicts
         if result.status is Status.FAIL
-        for row in bench.standard.proved_by(result.check)
+        for row in standard.proved_by(result.check)
         if row.extended is extended and _binds(row, binding)
     }
     return sorted(found)

@@ -22,14 +22,22 @@ async def vendor_fields_named(bench: Bench) -> None:
     """EXT-001: a maker's field is an object under `x-` and a domain name."""
     for line in from_module(bench):
         schema = _described(line) or schema_of(bench, line)
-        if schema is None or not isinstance(line.body, dict):
-            continue
-        for path, key, value in foreign(bench.standard, schema, line.body):
-            need(
-                MAKERS_KEY.fullmatch(key) and isinstance(value, dict),
-                f"{line.what} at {line.at_s:.1f} s has {path}.{key} = {short(value)}, which is not of the "
-                "standard; a maker's own is an object whose key is such as x-example.com",
-            )
+        if schema is not None and isinstance(line.body, dict):
+            judge_named(bench.standard, schema, line, line.body)
+
+
+def judge_named(standard: Standard, schema: tuple[str, str], line: Line, message: Mapping[str, Any]) -> None:
+    """Judge the fields of one message.
+
+    Raises:
+        Failed: One is neither of the standard nor named after its maker.
+    """
+    for path, key, value in foreign(standard, schema, message):
+        need(
+            MAKERS_KEY.fullmatch(key) and isinstance(value, dict),
+            f"{line.what} at {line.at_s:.1f} s has {path}.{key} = {short(value)}, which is not of the "
+            "standard; a maker's own is an object whose key is such as x-example.com",
+        )
 
 
 def _described(line: Line) -> tuple[str, str] | None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from math import isfinite
 from typing import Any
 
-from jsonschema.exceptions import ValidationError
-
 from ores.conformance.bench import Bench
-from ores.conformance.check import Failed, Section, need, short
+from ores.conformance.check import Section, need
+from ores.conformance.form import Wrong, judge_i_json, judge_integers, judge_numbers, judge_valid
 from ores.conformance.transcript import Line
 from ores.conformance.wire import ijson
 
@@ -30,38 +28,25 @@ section: Section[Bench] = Section("messages", "Reads once more all that the modu
 @section.check("message-i-json")
 async def message_i_json(bench: Bench) -> None:
     """MSG-001: I-JSON in UTF-8, without a byte-order mark."""
-    for line in from_module(bench):
-        try:
-            ijson.read(line.raw)
-        except Failed as error:
-            raise Failed(f"{line.what} at {line.at_s:.1f} s: {error}") from error
+    judge_i_json(from_module(bench))
 
 
 @section.check("message-valid")
 async def message_valid(bench: Bench) -> None:
     """MSG-002: valid by its schema; integers and ranges of numbers have checks of their own."""
-    for line, wrong in await bench.once(invalid):
-        if not (wrong.integer or wrong.range):
-            raise Failed(f"{line.what} at {line.at_s:.1f} s is not as its schema says: {wrong.text}")
+    judge_valid(await bench.once(invalid))
 
 
 @section.check("message-integers")
 async def message_integers(bench: Bench) -> None:
     """MSG-003: an integer has neither fraction nor exponent."""
-    for line, wrong in await bench.once(invalid):
-        need(
-            not wrong.integer, f"{line.what} at {line.at_s:.1f} s: {wrong.text}; integers are written as such"
-        )
+    judge_integers(await bench.once(invalid))
 
 
 @section.check("message-numbers-in-range")
 async def message_numbers_in_range(bench: Bench) -> None:
     """MSG-005: finite, and in the range of the schema."""
-    for line in from_module(bench):
-        endless = _first_endless(line.body)
-        need(endless is None, f"{line.what} at {line.at_s:.1f} s holds {endless}, which is no finite number")
-    for line, wrong in await bench.once(invalid):
-        need(not wrong.range, f"{line.what} at {line.at_s:.1f} s is out of range: {wrong.text}")
+    judge_numbers(from_module(bench), await bench.once(invalid))
 
 
 @section.check("module-message-size")
@@ -84,28 +69,18 @@ async def answer_in_time(bench: Bench) -> None:
         )
 
 
-class _Wrong:
-    """What a message breaks in its schema."""
-
-    def __init__(self, text: str, rule: str, value: Any, of: Any) -> None:
-        self.text = text
-        self.integer = rule == "type" and of == "integer" and isinstance(value, float) and value.is_integer()
-        limits = {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-        self.range = rule in limits
-
-
 def from_module(bench: Bench) -> Iterator[Line]:
     """Every message of the module so far."""
     return (line for line in bench.transcript.lines if line.by == "subject" and line.raw)
 
 
-async def invalid(bench: Bench) -> list[tuple[Line, _Wrong]]:
+async def invalid(bench: Bench) -> list[tuple[Line, Wrong]]:
     """Every message that its schema refuses, with the reason.
 
     States make up nearly all, and most of one is as in the one before: what has been validated is not again.
     """
-    found: list[tuple[Line, _Wrong]] = []
-    known: dict[str, list[_Wrong]] = {}
+    found: list[tuple[Line, Wrong]] = []
+    known: dict[str, list[Wrong]] = {}
     for line in from_module(bench):
         await bench.pause(0)  # validation takes long, and whoever else runs here must not wait for it
         schema = schema_of(bench, line)
@@ -115,7 +90,7 @@ async def invalid(bench: Bench) -> list[tuple[Line, _Wrong]]:
             key = f"{name} {json.dumps(part)}"
             if key not in known:
                 errors = bench.standard.errors_in(part, file, name)
-                known[key] = [_wrong(error) for error in errors]
+                known[key] = [Wrong(error) for error in errors]
             found += [(line, wrong) for wrong in known[key]]
     return found
 
@@ -136,11 +111,6 @@ def _parts(body: dict[str, Any], schema: tuple[str, str]) -> Iterator[tuple[Any,
                 yield {capability: points}, ("state", "ElementState")
 
 
-def _wrong(error: ValidationError) -> _Wrong:
-    text = f"{error.json_path}: {short(error.message)}"
-    return _Wrong(text, str(error.validator), error.instance, error.validator_value)
-
-
 def schema_of(bench: Bench, line: Line) -> tuple[str, str] | None:
     """The schema of a line; None for what has none."""
     if line.what == "frame":
@@ -149,14 +119,3 @@ def schema_of(bench: Bench, line: Line) -> tuple[str, str] | None:
     if int(status) >= BAD_STATUS:
         return ("problem", "Problem")
     return bench.standard.answer_schema(method, path)
-
-
-def _first_endless(value: Any) -> str | None:
-    """The first number that is not finite; lenient readers take `1e999` for one."""
-    if isinstance(value, float) and not isfinite(value):
-        return json.dumps(value)
-    if isinstance(value, dict):
-        return next((found for item in value.values() if (found := _first_endless(item))), None)
-    if isinstance(value, list):
-        return next((found for item in value if (found := _first_endless(item))), None)
-    return None

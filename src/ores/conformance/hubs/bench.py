@@ -16,6 +16,7 @@ from ores.conformance.hubs.parts import House, Json, Part
 from ores.conformance.hubs.player import Player
 from ores.conformance.standard import Standard
 from ores.conformance.transcript import Transcript
+from ores.conformance.verdict import Result
 from ores.conformance.wire.peer import Answer, Stream
 
 OUTCOME = TypeVar("OUTCOME")
@@ -59,6 +60,7 @@ class HubBench:
         all_players: The same, with those that are gone.
         password: Of the owner that the kit has made; empty where there was one.
         hopeless: Why nothing more can be judged; empty while it can.
+        verdicts: Of the checks so far.
     """
 
     standard: Standard
@@ -74,6 +76,7 @@ class HubBench:
     status: Json = field(default_factory=dict)
     preferences: Json = field(default_factory=dict)
     hopeless: str = ""
+    verdicts: list[Result] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
@@ -175,6 +178,10 @@ class HubBench:
             task = asyncio.ensure_future(self.once(scenario))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._tasks.add(task)
+
+    async def settled(self) -> None:
+        """Wait until all that was begun early is over: what comes now would disturb it."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # People
 
