@@ -32,7 +32,7 @@ from ores.conformance.wire.pairing import code_of
 CODE = code_of(bytes(range(16)))
 ILL = Path(__file__).parent / "ill_module.py"
 PIECE = b"FFF0\r\n" + b" " * 0xFFF0 + b"\r\n"
-KIT = (sys.executable, "-X", "dev", "-c", "from ores.cli.main import main; main()", "conform")
+KIT = (sys.executable, "-W", "default", "-c", "from ores.cli.main import main; main()", "conform")
 MEMORY_MAX_BYTES = 400 * 2**20
 
 
