@@ -108,8 +108,9 @@ def test_a_module_that_comes_back_is_met_again() -> None:
             await clock.sleep(100)
             house.dead.clear()
             house.modules[METER].start()
-            await clock.sleep(40)
+            await clock.sleep(12)
             assert running.hub.live().modules[METER].status == "online"
+            await clock.sleep(30)
             assert abs(house.world.grid_w) < 20
 
     run(main, start_utc=START)
