@@ -10,7 +10,9 @@ import msgspec
 import pytest
 from tests.hub.hubhouse import BATTERY, START, Battery, House, World
 
-from ores.link.clock import Clock, run
+from ores.hub.notices import Notices
+from ores.hub.persistent import PersistentKeeper
+from ores.link.clock import Clock, RealClock, run
 from ores.link.endpoint import Reply
 from ores.link.memory import MemorySession
 from ores.model import (
@@ -322,3 +324,14 @@ def test_whatever_a_hub_writes_carries_its_epoch() -> None:
             assert {epoch for _, epoch in written} == {running.hub.federation.epoch}
 
     run(main, start_utc=START)
+
+
+@pytest.mark.parametrize("count", [1, 57, 70, 250])
+def test_the_reserve_of_many_stores_goes_in_portions_that_small_modules_can_take(count: int) -> None:
+    keeper = PersistentKeeper("m" * 26, RealClock(), Notices(RealClock()), epoch=7)
+    stores = [f"a_store_in_the_cellar_number_{number:03}" for number in range(count)]
+    bodies = list(keeper._in_portions(stores, 37.5))
+    assert max(map(len, bodies)) <= 4096
+    named = [name for body in bodies for name in msgspec.json.decode(body)["elements"]]
+    assert named == stores
+    assert {msgspec.json.decode(body)["epoch"] for body in bodies} == {7}

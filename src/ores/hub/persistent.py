@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import msgspec
@@ -26,6 +26,7 @@ from ores.model import Description, ElementSettings, Failsafe, Policy, Settings,
 DEADLINE_S = 10.0
 AGAIN_FIRST_S = 2.0
 AGAIN_MAX_S = 300.0
+BODY_MAX_BYTES = 4096
 
 _log = logging.getLogger(__name__)
 
@@ -226,13 +227,23 @@ class PersistentKeeper:
         differing = [store for store in self._stores if self.kept.reserves.get(store) != reserve_pct]
         if not differing:
             return
-        settings = Settings(
-            elements={s: ElementSettings(storage=StorageSettings(reserve_pct=reserve_pct)) for s in differing}
-        )
-        body = await ask(session, self._clock, DEADLINE_S, ("PUT", "/settings"), self._written(settings))
-        self.kept.reserves = _reserves(codec.decode(Settings, body))
+        for body in self._in_portions(differing, reserve_pct):
+            answer = await ask(session, self._clock, DEADLINE_S, ("PUT", "/settings"), body)
+            self.kept.reserves = _reserves(codec.decode(Settings, answer))
         if wrong := [s for s in self._stores if self.kept.reserves.get(s) != reserve_pct]:
             raise PeerError(f"the reserve read back of {', '.join(wrong)} is not {reserve_pct:g} %")
+
+    def _in_portions(self, stores: list[str], reserve_pct: float) -> Iterator[bytes]:
+        """The reserve of many stores in as many messages as small modules can take (HTTP-006)."""
+        reserve = ElementSettings(storage=StorageSettings(reserve_pct=reserve_pct))
+        portion = stores
+        while stores:
+            body = self._written(Settings(elements=dict.fromkeys(portion, reserve)))
+            if len(body) > BODY_MAX_BYTES and len(portion) > 1:
+                portion = portion[: max(1, min(len(portion) - 1, len(portion) * BODY_MAX_BYTES // len(body)))]
+                continue
+            yield body
+            stores = portion = stores[len(portion) :]
 
     def _complain(self, error: Exception) -> None:
         why = error.detail if isinstance(error, OresError) else f"{type(error).__name__}: {error}"

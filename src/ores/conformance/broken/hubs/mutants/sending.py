@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 from aiohttp import WSMsgType
 
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
@@ -79,36 +79,18 @@ def introduces_itself_at_length(tools: Tools) -> None:
 @broken_hub("hub-body-size")
 def sends_bodies_in_chunks(tools: Tools) -> None:
     """Its library does that."""
-    right = client.LinkSession._request  # noqa: SLF001
 
-    async def chunked(self: Any, method: str, path: str, body: bytes, **how: Any) -> Any:
-        http = self._http
-        asked = http.request
+    async def parts(body: bytes) -> AsyncIterator[bytes]:
+        yield body
 
-        def ask(*args: Any, data: Any = None, **more: Any) -> Any:
-            async def parts() -> Any:
-                yield data
-
-            return asked(*args, data=parts() if data else None, **more)
-
-        http.request = ask
-        try:
-            return await right(self, method, path, body, **how)
-        finally:
-            http.request = asked
-
-    tools.attribute(client.LinkSession, "_request", chunked)
+    tools.attribute(client, "_BODY_AT_ONCE_BYTES", 0)
+    tools.attribute(client, "io", SimpleNamespace(BytesIO=parts))
 
 
 @broken_hub("hub-body-size", variant="long")
 def sends_long_bodies(tools: Tools) -> None:
-    """It writes for people: with blanks and lines."""
-
-    def spread(self: Any, command: Any) -> bytes:
-        body = msgspec.structs.replace(command, epoch=self._epoch)
-        return json.dumps(json.loads(codec.encode(body)), indent=24).encode()
-
-    tools.attribute(persistent.PersistentKeeper, "_written", spread)
+    """All that differs goes into one message."""
+    tools.attribute(persistent, "BODY_MAX_BYTES", 65_536)
 
 
 @broken_hub("hub-two-connections")
