@@ -76,7 +76,6 @@ class Ended:
         way: Which limit.
         failsafe: What holds without a lease.
         leased: What the lease gave, more than the failsafe.
-        received_ms: Uptime of the module when the lease was taken, at the latest.
         states: Every state from the result on.
     """
 
@@ -84,7 +83,6 @@ class Ended:
     way: str
     failsafe: float
     leased: float
-    received_ms: int
     states: tuple[Mapping[str, Any], ...]
 
 
@@ -105,11 +103,10 @@ async def ended(bench: Bench) -> Ended:
     await bench.next_state()
     begun = len(stream.states)
     await bench.give(commands, ttl_s=TTL_S)
-    received_ms = int((await bench.next_state())["uptime_ms"])
     await bench.pause(TTL_S + LATE_S + bench.period_s * 1.5 + 0.3)
     states = tuple(state for _, state in stream.states[begun:])
     await bench.put("/failsafe", {"elements": {}})
-    return Ended(element, way, failsafe, leased, received_ms, states)
+    return Ended(element, way, failsafe, leased, states)
 
 
 @section.check("lease-expires", timed=True)

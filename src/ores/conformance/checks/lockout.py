@@ -7,7 +7,7 @@ from ores.conformance.check import Failed, Section, need
 from ores.conformance.wire.peer import Answer
 
 TRIES = 5
-HOLDS_S = 2.0
+HOLDS_S = 1.2
 
 
 async def begin(bench: Bench) -> None:

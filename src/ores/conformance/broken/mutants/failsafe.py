@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,9 +10,10 @@ import msgspec
 from ores.conformance.broken.registry import broken
 from ores.conformance.broken.seams import Asked, Seams
 from ores.link.endpoint import Peer
-from ores.module import resources
+from ores.module import leases, resources
 from ores.module.control import Control
 from ores.module.effective import NO_CEILINGS, Ceilings
+from ores.module.leases import LeaseBook, WholeRefusal
 from ores.module.module import Module
 from ores.module.part import Part
 from ores.module.policy import Situation
@@ -19,31 +21,47 @@ from ores.module.problems import Refusal
 from ores.module.resources import Resources
 
 
-@broken("lease-expires")
+def _lives(seams: Seams, change: Callable[[float], float]) -> None:
+    """Change how long a lease is in force; what it says of itself stays true."""
+    receive = leases.receive
+
+    def received(*args: Any, **options: Any) -> LeaseBook | WholeRefusal:
+        found = receive(*args, **options)
+        if isinstance(found, LeaseBook) and found.lease is not None:
+            now_s: float = options["now_s"]
+            return msgspec.structs.replace(found, expires_at_s=now_s + change(found.lease.ttl_s))
+        return found
+
+    seams.attribute(leases, "receive", received)
+
+
+@broken("lease-expires", also=("expiry-to-failsafe", "module-works-alone", "state-echoes-lease"))
 def lets_leases_live_on(seams: Seams) -> None:
     """A lease lasts three seconds longer than it may."""
-    seams.commands.append(lambda frame: {"lease": {**frame["lease"], "ttl_s": frame["lease"]["ttl_s"] + 3}})
+    _lives(seams, lambda ttl_s: ttl_s + 3)
 
 
 @broken("lease-expires", variant="early")
 def ends_leases_at_once(seams: Seams) -> None:
-    """Seconds are taken for something shorter."""
-    seams.commands.append(lambda frame: {"lease": {**frame["lease"], "ttl_s": frame["lease"]["ttl_s"] / 10}})
+    """Its seconds are shorter than those of others."""
+    _lives(seams, lambda ttl_s: ttl_s * 0.3)
 
 
 @broken("expiry-to-failsafe")
 def keeps_the_last_limit(seams: Seams) -> None:
-    """After the end of a lease its limits go on: the last word holds."""
-    lease = Part.lease
+    """After the end of a lease its limits go on, until there is another one: the last word holds."""
+    expire = Control.expire
 
-    def sticky(self: Part, command: Any) -> None:
-        if command is None and self.leased is not None:
-            kept = msgspec.structs.replace(self.leased, setpoint=msgspec.UNSET)
-            lease(self, kept)
-            return
-        lease(self, command)
+    def sticky(self: Control, *args: Any, **options: Any) -> Any:
+        before = {name: part.leased for name, part in self.parts.items()}
+        ended = expire(self, *args, **options)
+        if ended:
+            for name, leased in before.items():
+                if leased is not None:
+                    self.parts[name].lease(msgspec.structs.replace(leased, setpoint=msgspec.UNSET))
+        return ended
 
-    seams.attribute(Part, "lease", sticky)
+    seams.attribute(Control, "expire", sticky)
 
 
 @broken("module-works-alone")

@@ -39,7 +39,7 @@ def does_half_of_what_it_says(seams: Seams) -> None:
     seams.devices.append(halve)
 
 
-@broken("setpoint-response")
+@broken("setpoint-response", also=("setpoint-followed",))
 def is_slower_than_it_says(seams: Seams) -> None:
     """It reaches what it was asked for, after the time that it declares."""
 
@@ -60,7 +60,7 @@ def is_slower_than_it_says(seams: Seams) -> None:
     seams.devices.append(slow)
 
 
-@broken("state-effective-values")
+@broken("state-effective-values", also=("lease-acted-on", "boot-under-failsafe"))
 def reports_its_rating_as_its_limit(seams: Seams) -> None:
     """It obeys, and does not say so: one element's limit is always its rating."""
     on_element(
