@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -95,7 +96,7 @@ def _row(row: Requirement, result: Result | None) -> str:
     return (
         f'<tr><td class="id" id="{row.id}">{row.id}</td><td>{escape(row.check or "")}</td>'
         f'<td class="state {css}">{escape(state)}</td>'
-        f'<td>{found}<div class="sentence">{escape(row.sentence)}</div></td></tr>'
+        f'<td>{found}<div class="sentence">{_prose(row.sentence)}</div></td></tr>'
     )
 
 
@@ -114,6 +115,12 @@ def _evidence(result: Result) -> str:
 def _cut(text: str, most: int | None) -> str:
     """So that the page of a module with many elements can still be sent around."""
     return text if most is None or len(text) <= most else f"{text[:most]}… ({len(text)} characters)"
+
+
+def _prose(text: str) -> str:
+    """A sentence of a chapter, with its marks for code and emphasis."""
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", coded)
 
 
 def _binds(row: Requirement, kind: str, standard: Standard) -> bool:
