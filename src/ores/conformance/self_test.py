@@ -83,7 +83,7 @@ class SelfTest:
         requirements: How many there are, candidates apart.
         tested: With a check that exists.
         untestable: With an allowed reason.
-        missing: Ids with neither, or whose check does not exist.
+        missing: Ids with neither, or whose check does not exist; and checks that no requirement names.
         checks: Names of the checks that exist.
         silent: Checks that the reference never passed.
         unbroken: Checks without a mutant.
@@ -302,11 +302,13 @@ def _sum_up(standard: Standard, tested: Sequence[Tested]) -> SelfTest:
         if row.check and all(row.check in one.kind.checks for one in tested if one.kind.binds(row))
     ]
     covered = {row.id for row in (*proved, *untestable)}
+    named = {row.check for row in standard.requirements.values()}
+    strays = [name for one in tested for name in one.kind.checks if name not in named]
     return SelfTest(
         requirements=len(rows),
         tested=len(proved),
         untestable=len(untestable),
-        missing=tuple(row.id for row in rows if row.id not in covered),
+        missing=(*(row.id for row in rows if row.id not in covered), *strays),
         checks=tuple(_named(one.kind, name) for one in tested for name in one.kind.checks),
         silent=tuple(name for one in tested for name in one.silent),
         unbroken=tuple(name for one in tested for name in one.unbroken),

@@ -1,0 +1,1 @@
+"""Conformance reports of every reference implementation; `python -m tools.reports` writes them."""
