@@ -41,9 +41,8 @@ def judge_named(standard: Standard, schema: tuple[str, str], line: Line, message
 
 
 def _described(line: Line) -> tuple[str, str] | None:
-    """What a stranger is told has a schema of its own."""
-    told = line.peer == "stranger" and line.what.startswith("200 GET /description")
-    return ("description", "PublicDescription") if told else None
+    """Whatever a stranger is told too much of a description (SEC-001) is of the standard all the same."""
+    return ("description", "Description") if line.what.startswith("200 GET /description") else None
 
 
 def foreign(

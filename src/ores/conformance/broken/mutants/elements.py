@@ -108,7 +108,7 @@ def offers_more_than_it_bears(seams: Seams) -> None:
 @broken("produce-once")
 def tells_the_sun_twice(seams: Seams) -> None:
     """On the string as on the inverter."""
-    _capability(seams, "string", "produce", lambda _: {"peak_w": 2500})
+    _capability(seams, "string", "produce", lambda _: {})
     seams.on_state(_tell_at_the_string)
 
 

@@ -69,8 +69,11 @@ def knows_no_wrong_methods(seams: Seams) -> None:
 
 
 def _other_problem(seams: Seams, refused: int, **fields: Any) -> None:
+    def plain(body: Any) -> bool:
+        return body["code"] in {"not_found", "method_not_allowed"}
+
     def answer(_: Asked, status: int, body: Any) -> tuple[int, Any] | None:
-        return (fields["status"], {**body, **fields}) if status == refused else None
+        return (fields["status"], {**body, **fields}) if status == refused and plain(body) else None
 
     seams.answers.append(answer)
 
