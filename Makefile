@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAGE_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup demo test test-all test-peers test-wheel lint docs bench generate clean
+.PHONY: setup demo test test-all test-kit test-peers test-wheel lint docs reports bench generate clean
 
 setup: $(VENV)/.ready src/ores/hub/page/index.html
 
@@ -34,6 +34,14 @@ test: lint
 # Long replays, soaks and fuzzing as well.
 test-all: lint
 	$(BIN)/pytest -m 'not peers' -o timeout=7200
+
+# The conformance kit against everything that is wrong on purpose: 10 to 15 minutes on two cores.
+test-kit: setup
+	$(BIN)/ores conform --self-test --json
+
+# Every reference implementation, run as a user would and judged; writes standard/conformance/reports.
+reports: setup
+	$(BIN)/python -m tools.reports
 
 # Against software that none of us wrote.
 test-peers: setup

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ores.conformance.broken.sweep import argument_for, survivors_argued
 from ores.conformance.self_test import Judged, Kind, SelfTest, _compare, _sum_up, self_test
 from ores.conformance.self_test import Tested as Outcome
 from ores.conformance.standard import Requirement
@@ -82,8 +83,9 @@ def test_a_sentence_for_both_needs_its_check_in_both():
     both = row("A-001", check="here", profiles=("module", "hub"))
     module = Outcome(kind("here", broken=("here",)), judgement(here="pass"), ())
     hub = Outcome(kind("other", broken=("other",), name="hub"), judgement(other="pass"), ())
-    assert _sum_up(Demands((both,)), [module, hub]).missing == ("A-001",)
-    assert _sum_up(Demands((both,)), [module]).missing == ()
+    rows = Demands((both, row("A-002", check="other", profiles=("hub",))))
+    assert _sum_up(rows, [module, hub]).missing == ("A-001",)
+    assert _sum_up(rows, [module]).missing == ()
 
 
 @pytest.mark.parametrize("status", ["not_applicable", "kit_failure"])
@@ -143,6 +145,17 @@ def test_the_six_numbers_come_first():
     assert [found.as_json()[name] for name in six] == [3, 2, 1, 2, 2, 1]
     assert found.as_json()["survivors"] == ["b"]
     assert not found.good
+
+
+def test_an_argument_may_stand_for_many_survivors(tmp_path):
+    (tmp_path / "conformance").mkdir()
+    (tmp_path / "conformance" / "survivors.yaml").write_text(
+        "survivors:\n  'rescale state.elements.*.energy.*': as good\n  delay GET /policy: in time\n"
+    )
+    argued = survivors_argued(tmp_path)
+    assert argument_for("rescale state.elements.*.energy.energy_in_wh", argued) == "as good"
+    assert argument_for("delay GET /policy", argued) == "in time"
+    assert argument_for("drop state.elements.*.energy.energy_in_wh", argued) == ""
 
 
 async def test_some_mutants_are_caught_and_the_reference_passes():

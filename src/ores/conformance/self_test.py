@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 from ores.conformance.broken.hubs.registry import broken_hubs
 from ores.conformance.broken.registry import mutants
-from ores.conformance.broken.sweep import alterations, survivors_argued
+from ores.conformance.broken.sweep import alterations, argument_for, survivors_argued
 from ores.conformance.check import BenchT, Section
 from ores.conformance.checks import SECTIONS
 from ores.conformance.checks.claim import SUMS
@@ -397,7 +397,8 @@ async def sweep(
 
         async def noticed(name: str) -> bool:
             try:
-                found = not (await judge_apart(pool, "module", name, sweeping=True)).passed
+                report = await judge_apart(pool, "module", name, sweeping=True)
+                found = any(result.status in BLAMED for result in report.results)
             except NoSubject:
                 found = True
             tell(name, found)
@@ -406,7 +407,7 @@ async def sweep(
         verdicts = await asyncio.gather(*(noticed(name) for name in chosen))
     argued = survivors_argued(Standard().folder)
     alive = [name for name, found in zip(chosen, verdicts, strict=True) if not found]
-    return Swept(len(chosen), {name: argued.get(name, "") for name in alive})
+    return Swept(len(chosen), {name: argument_for(name, argued) for name in alive})
 
 
 def _kinds(messages: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:

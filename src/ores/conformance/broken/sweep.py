@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
@@ -172,8 +173,13 @@ def _is_number(value: Any) -> bool:
 
 
 def survivors_argued(folder: Path) -> dict[str, str]:
-    """What `survivors.yaml` says of each survivor: its name, and why it may survive."""
+    """What `survivors.yaml` says: patterns of names, and why what they name may survive."""
     import yaml  # noqa: PLC0415 - only the sweep needs it
 
     path = folder / "conformance" / "survivors.yaml"
     return dict(yaml.safe_load(path.read_text())["survivors"]) if path.is_file() else {}
+
+
+def argument_for(name: str, argued: Mapping[str, str]) -> str:
+    """Why this alteration may survive, by the first pattern that it matches; empty where nothing says so."""
+    return next((why for pattern, why in argued.items() if fnmatchcase(name, pattern)), "")
