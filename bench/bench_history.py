@@ -27,6 +27,7 @@ SERIES = [(module, name) for module in MODULES for name in NAMES]
 WIDE = tuple(f"{module}.{name}" for module, name in SERIES)
 BARE_INSERT = f"INSERT INTO m VALUES ({', '.join('?' * 21)})"  # noqa: S608 - question marks
 ROUNDS = 5
+PAIRS = 9
 
 Row = tuple[float | None, ...]
 
@@ -81,7 +82,7 @@ def beside(ours: Callable[[], object], floor: Callable[[], object], seconds: flo
     rows need it, so that this is paid in every pair.
     """
     pairs: list[tuple[float, float]] = []
-    while len(pairs) < ROUNDS or (sum(map(sum, pairs)) < 1000 * seconds and len(pairs) < 30 * ROUNDS):
+    while len(pairs) < PAIRS or (sum(map(sum, pairs)) < 1000 * seconds and len(pairs) < 15 * PAIRS):
         if len(pairs) % 2:
             floor_ms = _timed_ms(floor)
             pairs.append((_timed_ms(ours), floor_ms))
