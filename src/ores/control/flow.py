@@ -18,7 +18,7 @@ def flow(snapshot: Snapshot) -> Flow:
     share an inverter, the battery is what the inverter gives or takes beyond what the sun alone makes it.
     """
     topology = snapshot.topology
-    grid = _power(snapshot, topology.meter) if topology.meter is not None else None
+    grid = None if topology.meter is None or topology.rivals else _power(snapshot, topology.meter)
     pv = _sum(_power(snapshot, place) for place in topology.suns)
     behind = {
         f"{key.split('/')[0]}/{store}" for key, (_, stores) in topology.inverters.items() for store in stores

@@ -239,6 +239,9 @@ def _read_meter(house: House) -> None:
     if place is None:
         house.unknown = "no meter at the grid connection point"
         return
+    if house.topology.rivals:
+        house.unknown = "several elements claim to be the grid connection point"
+        return
     state = house.state(place)
     measure = state.ac_measure if state is not None else UNSET
     if measure is UNSET or measure.power_w is None:

@@ -163,6 +163,7 @@ class Topology(Struct, frozen=True, kw_only=True):
     Attributes:
         meter: The element at the grid connection point, None where there is none.
         meter_period_s: How often it reports.
+        rivals: Further elements that claim to be there: with any, nobody knows what flows [BUS-003].
         plain: Elements that only take limits and are none of the others.
         boundary: Elements that hang directly on the home grid and measure themselves.
         stores: What holds energy for the house; a vehicle's battery does not.
@@ -190,6 +191,7 @@ class Topology(Struct, frozen=True, kw_only=True):
     inverters: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
     by_module: Mapping[str, tuple[str, ...]]
     places: Mapping[str, Place]
+    rivals: tuple[Place, ...] = ()
     standing: dict[str, Ruling] = field(default_factory=dict)
 
 
@@ -271,6 +273,7 @@ class _Builder:
         self.behind = behind
         self.meter: Place | None = None
         self.meter_period_s = 1.0
+        self.rivals: list[Place] = []
         self.batteries: list[Battery] = []
         self.producers: list[Producer] = []
         self.chargers: list[Charger] = []
@@ -303,8 +306,11 @@ class _Builder:
     def _sort(self, module: _Module, element: Element, taken: set[str]) -> None:
         caps, place = element.capabilities, module.places[element.id]
         if caps.ac_measure is not UNSET:
-            if caps.ac_measure.connection_point is True and self.meter is None:
-                self.meter, self.meter_period_s = place, module.period_s
+            if caps.ac_measure.connection_point is True:
+                if self.meter is None:
+                    self.meter, self.meter_period_s = place, module.period_s
+                else:
+                    self.rivals.append(place)
             elif not place.circuit and module.on_boundary(element):
                 self.boundary.append(place)
         self._sort_store(element, place)
@@ -362,6 +368,7 @@ class _Builder:
         return Topology(
             meter=self.meter,
             meter_period_s=self.meter_period_s,
+            rivals=tuple(self.rivals),
             batteries=tuple(self.batteries),
             producers=tuple(self.producers),
             chargers=tuple(self.chargers),

@@ -98,7 +98,22 @@ class Arbiter:
             link.description for link in self._described if link.description is not None
         )
         self.meter = "" if self._topology.meter is None else self._topology.meter.module_id
+        self._judge_connection_point()
         self.preferences_changed()
+
+    def _judge_connection_point(self) -> None:
+        """Two meters that both claim the grid connection point make two truths [BUS-003]."""
+        topology = self._topology
+        if topology.meter is None or not topology.rivals:
+            self._notices.clear("connection_points")
+            return
+        claims = ", ".join(place.key for place in (topology.meter, *topology.rivals))
+        self._notices.raise_(
+            "connection_points",
+            f"{claims} all claim to be the grid connection point: what flows there is not known until one is "
+            "left; remove the others, or set them up as plain meters",
+            level="error",
+        )
 
     def preferences_changed(self) -> None:
         """What modules keep for themselves follows what the owner wants."""

@@ -12,13 +12,14 @@ from msgspec import UNSET
 from ores.link import codec
 from ores.link.clock import Clock
 from ores.link.endpoint import Reply, Session
-from ores.link.errors import Forbidden, InvalidMessage, OresError, PeerError, Unavailable
+from ores.link.errors import Forbidden, InvalidMessage, OresError, PeerError, Unavailable, VersionMismatch
 from ores.model import Description, Element, Problem
 
 T = TypeVar("T")
 
 PAGES_MAX = 64
 BODY_MAX_BYTES = 65536
+MAJOR_VERSION = 1
 
 
 class InTurn:
@@ -82,6 +83,7 @@ async def read_description(session: Session, module_id: str, clock: Clock, deadl
         deadline_s: For each page.
 
     Raises:
+        VersionMismatch: Of another major version.
         PeerError: It is somebody else's, its pages do not end, or its elements do not add up.
         OresError: As `ask`.
     """
@@ -94,6 +96,10 @@ async def read_description(session: Session, module_id: str, clock: Clock, deadl
         elements.extend(page.elements)
     else:
         raise PeerError(f"the description has more than {PAGES_MAX} pages")
+    if not first.ores.startswith(f"{MAJOR_VERSION}."):
+        raise VersionMismatch(
+            f"it speaks version {first.ores}, and this hub knows {MAJOR_VERSION}.x: update the hub"
+        )
     if first.id != module_id:
         raise PeerError(f"the description is of {first.id}, the key is of {module_id}", code="wrong_id")
     ids = {element.id for element in elements}
