@@ -229,13 +229,21 @@ class HubBench:
             Failed: The hub does not pair with it.
         """
         made = Player(name, list(parts), self.house, self.transcript, lambda: self.elapsed_s, **how)
-        self.players[name] = made
-        self.all_players.append(made)
-        self.house.parts.extend(parts)
-        await made.start(self.hub_host)
+        return await self.bring(made, paired=paired)
+
+    async def bring(self, player: Player, *, paired: bool = True) -> Player:
+        """Start a played module that is made already, and hang it on the house.
+
+        Raises:
+            Failed: The hub does not pair with it.
+        """
+        self.players[player.name] = player
+        self.all_players.append(player)
+        self.house.parts.extend(player.parts.values())
+        await player.start(self.hub_host)
         if paired:
-            await self.pair(made)
-        return made
+            await self.pair(player)
+        return player
 
     async def pair(self, player: Player, *, control: bool = True) -> Json:
         """Let the hub pair with a played module; `control` also allows it to command.
@@ -387,10 +395,23 @@ class HubBench:
             except Unreachable:
                 await asyncio.sleep(0.1)
                 continue
+            except Failed:
+                await self._in_again()
+                continue
             if now["cycles"] < before["cycles"] or now.get("epoch") != before.get("epoch"):
                 return
             await asyncio.sleep(0.1)
         fail(f"the hub was not back {RESTART_S:g} s after it was restarted")
+
+    async def _in_again(self) -> None:
+        """A hub may forget sessions over a restart.
+
+        Raises:
+            Failed: The owner is not let in again.
+        """
+        need(self.password, "the token of the owner is not taken after a restart of the hub")
+        app = await self.log_in(self.name, self.password)
+        self.owner.cookie = app.cookie
 
     async def close(self) -> None:
         """Remove what the kit has brought, and end all connections."""
