@@ -17,6 +17,7 @@ from ores.conformance.wire.target import BASE_PATH
 BODY_BYTES: Final = 4096
 LET_IN_S: Final = 30.0
 STRANGERS: Final = 24
+TURNED_AWAY: Final = 3
 AT_ONCE_S: Final = 5.0
 OK: Final = 200
 CORE_GET: Final = ("/description", "/pairing", "/state", "/failsafe", "/policy", "/faults")
@@ -211,18 +212,19 @@ async def two_connections(bench: Bench) -> None:
         await slow.close()
 
 
-@section.check("strangers-do-not-block", timed=True)
+@section.check("strangers-do-not-block")
 async def strangers_do_not_block(bench: Bench) -> None:
     """HTTP-012: the controller gets in within 30 s, whatever connections strangers hold open."""
     await bench.close_stream()
     await bench.controller.close()
     held = []
     try:
-        for _ in range(STRANGERS):
+        turned_away = 0
+        while len(held) < STRANGERS and turned_away < TURNED_AWAY:
             try:
-                held.append(await bench.raw(timeout_s=2.0))
+                held.append(await bench.raw(timeout_s=5.0))
             except Unreachable:  # it takes no more of them, which is its right
-                break
+                turned_away += 1
         await _let_in(bench, len(held))
     finally:
         for raw in held:
