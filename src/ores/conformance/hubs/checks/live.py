@@ -73,7 +73,9 @@ async def opened(bench: HubBench) -> Opened:
                 found.refused.append(str(error))
             found.full = await _refusal(bench)
             break
-    await bench.pause(FIRST_S + SLACK_S)
+    until_s = bench.elapsed_s + 4 * FIRST_S
+    while bench.elapsed_s < until_s and not all(stream.frames for _, stream in streams):
+        await bench.pause(0.1)
     for asked_s, stream in streams[:STREAMS]:
         at_s, frame = stream.frames[0] if stream.frames else (bench.elapsed_s, {})
         found.first.append((at_s - asked_s, frame))
