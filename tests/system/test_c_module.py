@@ -51,4 +51,3 @@ async def test_the_module_in_c_passes_its_profile(program, tmp_path):
     assert {one.check: one.message for one in report.results if one.status in bad} == {}
     assert report.subject["profiles"] == ["storage"]
     assert report.count(Status.PASS) > 130
-    assert report.took_s < 60 or not report.passed

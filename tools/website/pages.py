@@ -13,6 +13,9 @@ _STATIC_REGISTRY: Final = (
     "standard/registry/*.yaml",
     "standard/examples/**/*",
     "standard/conformance/*.yaml",
+    "standard/conformance/reports/**/*.html",
+    "standard/conformance/reports/**/*.json",
+    "standard/conformance/reports/**/*.xml",
 )
 MAKERS: Final = ("your-first-module.md", "your-first-module-in-c.md", "claim-conformance.md")
 UTILITIES: Final = ("adopt-as-a-utility.md",)

@@ -19,6 +19,9 @@ from referencing import Registry, Resource
 Level = Literal["MUST", "SHOULD", "MAY"]
 SCHEMA_HOME: Final = "https://ores.energy/schema/v1/"
 
+YAML: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The one in C takes a tenth of the time, where PyYAML was built with it."""
+
 
 def _is_integer(_: object, value: object) -> bool:
     """An integer is written without fraction and exponent (MSG-003): `3.0` is none."""
@@ -194,7 +197,7 @@ class Standard:
 
 
 def _yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text())
+    return yaml.load(path.read_text(), Loader=YAML)  # noqa: S506 - both are safe loaders
 
 
 def _fits(template: str, path: str) -> bool:

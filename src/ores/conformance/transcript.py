@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 from ores.conformance.check import Unreachable
 
 SECRET_FIELDS: Final = frozenset({"hub_proof", "module_proof", "token", "password", "code_typed"})
+CODE: Final = re.compile(r"ORES(-[A-Z2-7]{4}){7}")
 TEXT_MAX: Final = 2000
 ALL_MAX_BYTES: Final = 64 * 2**20
 ALL_MAX_LINES: Final = 100_000
@@ -62,7 +64,7 @@ def without_secrets(body: Any) -> Any:
         }
     if isinstance(body, list):
         return [without_secrets(item) for item in body]
-    return body
+    return CODE.sub("(a pairing code)", body) if isinstance(body, str) else body
 
 
 class Transcript:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any, Final, NoReturn
 
 from ores.conformance.check import Failed
+
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+"""Without one of these nothing has to be walked through: UTF-8 itself has no surrogates."""
 
 
 class WrittenFloat(float):
@@ -28,7 +32,8 @@ def read(data: bytes | str) -> Any:
         value = json.loads(
             text, object_pairs_hook=_object, parse_float=WrittenFloat, parse_constant=_constant
         )
-        _no_lone_surrogate(value)
+        if SURROGATE.search(text):
+            _no_lone_surrogate(value)
     except (ValueError, RecursionError) as error:
         raise Failed(f"a message is no JSON ({error}): {text[:120]!r}") from error
     return value
