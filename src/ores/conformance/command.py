@@ -27,6 +27,8 @@ from ores.conformance.wire.target import BadTarget
 EXIT_CONFORMS: Final = 0
 EXIT_DOES_NOT: Final = 1
 EXIT_USAGE: Final = 2
+WAYS_IN: Final = ("pairing-proof", "hub-pairs-by-code")
+"""What every other check builds on: judged also where only some are."""
 EXIT_STOPPED: Final = 130
 
 
@@ -64,7 +66,7 @@ def conform(wanted: Wanted) -> int:
         say=lambda text: console.print(f"[bold]{text}[/]", highlight=False),
         tell=terminal.teller(console, verbose=wanted.verbose),
         ask=_ask,
-        only=frozenset(wanted.only) or None,
+        only=frozenset((*wanted.only, *WAYS_IN)) if wanted.only else None,
         standard=standard,
     )
     try:
