@@ -30,6 +30,7 @@ from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
 from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.standard import Requirement, Standard
 from ores.conformance.verdict import Report, Status
+from ores.conformance.wire.target import BASE_PATH
 
 BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
 BLAMED: Final = BAD - {Status.KIT_FAILURE}
@@ -419,5 +420,5 @@ def _kinds(messages: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         if what == "frame":
             found += [(key, body[key]) for key in ("state", "result") if key in body]
         elif what.startswith("200 ") and not what.endswith(("/state", "/lease")):
-            found.append((what.removeprefix("200 ").split("?")[0], body))
+            found.append((what.removeprefix("200 ").split("?")[0].replace(BASE_PATH, ""), body))
     return found

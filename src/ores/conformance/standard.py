@@ -123,11 +123,20 @@ class Standard:
         return self._files[file]
 
     def answer_schema(
-        self, method: str, path: str, document: str = "module", status: str = "200"
+        self,
+        method: str,
+        path: str,
+        document: str = "module",
+        status: str = "200",
+        *,
+        stranger: bool = False,
     ) -> tuple[str, str] | None:
-        """File and name of the schema of a good answer, such as `("state", "State")`; None: there is none."""
+        """File and name of the schema of a good answer, such as `("state", "State")`; None: there is none.
+
+        Where strangers get less than others, theirs is the last of two.
+        """
         answers = self._operation(method, path, document).get("responses", {})
-        return self._schema_in(answers.get(status, {}), document)
+        return self._schema_in(answers.get(status, {}), document, last=stranger)
 
     def request_schema(self, method: str, path: str, document: str = "module") -> tuple[str, str] | None:
         """The same of what is sent."""
@@ -140,10 +149,13 @@ class Standard:
         found: Mapping[str, Any] = paths[known[0]].get(method.lower(), {}) if known else {}
         return found
 
-    def _schema_in(self, holder: Mapping[str, Any], document: str) -> tuple[str, str] | None:
+    def _schema_in(
+        self, holder: Mapping[str, Any], document: str, *, last: bool = False
+    ) -> tuple[str, str] | None:
         if "$ref" in holder:
             holder = self.openapi(document)["components"]["responses"][holder["$ref"].rsplit("/", 1)[1]]
-        ref = holder.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        schema = holder.get("content", {}).get("application/json", {}).get("schema", {})
+        ref = schema.get("anyOf", [schema])[-1 if last else 0].get("$ref", "")
         file, _, name = ref.partition(".json#/$defs/")
         return (file, name) if name else None
 

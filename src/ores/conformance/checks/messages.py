@@ -118,4 +118,5 @@ def schema_of(bench: Bench, line: Line) -> tuple[str, str] | None:
     status, method, path = line.what.split(" ", 2)
     if int(status) >= BAD_STATUS:
         return ("problem", "Problem")
-    return bench.standard.answer_schema(method, path)
+    resource = path.removeprefix(bench.target.path)
+    return bench.standard.answer_schema(method, resource, stranger=line.peer == bench.stranger.name)
