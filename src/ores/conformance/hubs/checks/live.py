@@ -65,6 +65,8 @@ async def opened(bench: HubBench) -> Opened:
     app, _ = await bench.token("observer")
     streams: list[tuple[float, Stream]] = []
     for number in range(STREAMS_TRIED):
+        if number == STREAMS:
+            await _begun(bench, streams)
         asked_s = bench.elapsed_s
         try:
             streams.append((asked_s, await app.open_stream()))
@@ -73,14 +75,19 @@ async def opened(bench: HubBench) -> Opened:
                 found.refused.append(str(error))
             found.full = await _refusal(bench)
             break
-    until_s = bench.elapsed_s + 4 * FIRST_S
-    while bench.elapsed_s < until_s and not all(stream.frames for _, stream in streams):
-        await bench.pause(0.1)
+    await _begun(bench, streams[:STREAMS])
     for asked_s, stream in streams[:STREAMS]:
         at_s, frame = stream.frames[0] if stream.frames else (bench.elapsed_s, {})
         found.first.append((at_s - asked_s, frame))
     await app.close()
     return found
+
+
+async def _begun(bench: HubBench, streams: list[tuple[float, Stream]]) -> None:
+    """Wait until each has had a frame, but not for ever."""
+    until_s = bench.elapsed_s + 4 * FIRST_S
+    while bench.elapsed_s < until_s and not all(stream.frames for _, stream in streams):
+        await bench.pause(0.05)
 
 
 async def _refusal(bench: HubBench) -> tuple[int, str | None]:
@@ -97,16 +104,24 @@ async def _refusal(bench: HubBench) -> tuple[int, str | None]:
 @section.check("hub-stream-begins-with-live", timed=True)
 async def hub_stream_begins_with_live(bench: HubBench) -> None:
     """LIVE-001: a page that opens shows the house."""
-    for took_s, frame in (await bench.once(opened)).first:
+    first = (await bench.once(opened)).first
+    for _, frame in first:
         need(
             "live" in frame,
             f"the first frame of a stream is {short(frame)}; a `live` is demanded within {FIRST_S:g} s",
         )
-        need(
-            took_s <= FIRST_S + SLACK_S,
-            f"the first frame of a stream came {took_s:.1f} s after it was asked for; "
-            f"{FIRST_S:g} s are allowed",
-        )
+    if all(took_s <= FIRST_S for took_s, _ in first):
+        return
+    app, _ = await bench.token("observer")  # eight at once may have been much for the kit: once more, alone
+    asked_s = bench.elapsed_s
+    stream = await app.open_stream()
+    await stream.until(lambda frame: "live" in frame, timeout_s=4 * FIRST_S, what="a `live`")
+    took_s = stream.frames[0][0] - asked_s
+    await app.close()
+    need(
+        took_s <= FIRST_S + SLACK_S,
+        f"the first frame of a stream came {took_s:.1f} s after it was asked for; {FIRST_S:g} s are allowed",
+    )
 
 
 @section.check("hub-streams-many")
@@ -314,7 +329,7 @@ async def hub_stream_events(bench: HubBench) -> None:
             )
 
 
-@section.check("hub-live-as-reported")
+@section.check("hub-live-as-reported", timed=True)
 async def hub_live_as_reported(bench: HubBench) -> None:
     """LIVE-007: what the device says, and not what the hub makes of it."""
     found = await bench.once(troubles.steps)
@@ -341,15 +356,16 @@ async def hub_live_as_reported(bench: HubBench) -> None:
 async def hub_judges_age(bench: HubBench) -> None:
     """FRESH-001: by the hub's own clock; the module's says 2001."""
     found = await bench.once(troubles.silence)
+    online = [entry for entry in found.before if entry.get("status") == "online"]
     need(
-        found.before.get("status") == "online",
-        f"a module that reports each second, with `time` of 2001, is shown as {found.before.get('status')}; "
-        "the hub is to judge the age from the receipt",
+        online,
+        "a module that reports each second, with `time` of 2001, is shown as "
+        f"{[entry.get('status') for entry in found.before]}; the hub is to judge the age from the receipt",
     )
-    age_s = found.before.get("age_s", 0.0)
+    ages = [entry["age_s"] for entry in online if entry.get("age_s") is not None]
     need(
-        isinstance(age_s, int | float) and age_s <= troubles.PERIOD_S + 2 * SLACK_S,
-        f"age_s of a module that reports each second, with `time` of 2001, is {short(age_s)}",
+        not ages or min(ages) <= troubles.PERIOD_S + SLACK_S,
+        f"age_s of a module that reports each second, with `time` of 2001, is {short(ages)}",
     )
 
 

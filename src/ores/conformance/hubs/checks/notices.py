@@ -64,7 +64,15 @@ async def hub_notice_once(bench: HubBench) -> None:
     """NOTE-003: what is said a hundred times is switched off."""
     for found in await troubled(bench):
         for mine in (*found.held, found.after):
-            several = [notice for notice in mine if notice["time"] >= found.notice.get("time", "")]
+            several = [
+                notice
+                for notice in mine
+                if notice["time"] >= found.notice.get("time", "")
+                and (
+                    notice["code"] == found.notice.get("code")
+                    or any(code in notice["text"] for code in FAULTS)
+                )
+            ]
             need(
                 len(several) <= 1,
                 f"one cause went on, and there were several notices about it: {short(several)}",

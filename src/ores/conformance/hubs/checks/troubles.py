@@ -17,6 +17,7 @@ from ores.conformance.wire.peer import Answer
 
 PERIOD_S: Final = 1.0
 PLATEAU_S: Final = 12.0
+STEPS: Final = ((1.25, 1000.0), (7.5, 1250.0), (2.5, 1300.0))
 AWAY_S: Final = 33.0
 SILENT_S: Final = 24.0
 NOTICE_S: Final = 15.0
@@ -107,7 +108,7 @@ class Silence(Watched):
     """
 
     last_s: float = 0.0
-    before: Json = field(default_factory=dict)
+    before: list[Json] = field(default_factory=list)
     shown: list[tuple[float, Json]] = field(default_factory=list)
     never: list[Json] = field(default_factory=list)
     back_s: float = 0.0
@@ -124,8 +125,9 @@ async def silence(bench: HubBench) -> Silence:
     await asyncio.gather(bench.pair(player), bench.pair(mute))
     found = Silence(player)
     await bench.online(player)
-    await bench.pause(2.5 * PERIOD_S)
-    found.before = (await bench.owner.get("/live"))["modules"].get(player.id, {})
+    for _ in range(6):
+        await bench.pause(0.4 * PERIOD_S)
+        found.before.append((await bench.owner.get("/live"))["modules"].get(player.id, {}))
     seen = len(player.sent)
     while len(player.sent) == seen:  # to fall silent right after a state
         await bench.pause(0.02)
@@ -224,9 +226,10 @@ async def steps(bench: HubBench) -> Steps:
     """A lamp that is dim, then bright, then dim again."""
     part = small("lamp")
     part.extra["x-ores.energy"] = {"mood": "calm"}
+    part.power_w = STEPS[0][0]
     found = Steps(await bench.player("Lamp", part), part)
     await bench.online(found.player)
-    for power_w, energy_wh in ((1.25, 1000.0), (7.5, 1250.0), (2.5, 1300.0)):
+    for power_w, energy_wh in STEPS:
         part.power_w, part.energy_wh = power_w, energy_wh
         await found.player.tell()
         began_s = bench.elapsed_s
