@@ -20,8 +20,9 @@ class Told:
 
     async def request(self, _method: str, _path: str, _body: bytes = b"") -> Reply:
         body = (
-            '{"ores": "%s", "id": "%s", "name": "a", "maker": "a", "model": "a", "serial": "1", "colour": "green",'
-            ' "firmware_version": "1", "profiles": [], "report_period_s": 1, "policies": ["idle"],'
+            '{"ores": "%s", "id": "%s", "name": "a", "maker": "a", "model": "a", "serial": "1",'
+            ' "colour": "green", "firmware_version": "1", "profiles": [], "report_period_s": 1,'
+            ' "policies": ["idle"],'
             ' "element_count": 1, "elements": [{"id": "a", "kind": "novel", "capabilities": {"levitate": {}}}]}'
         )
         return Reply(200, (body % (self.ores, MODULE)).encode())

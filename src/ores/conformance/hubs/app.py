@@ -81,6 +81,7 @@ class App:
         elapsed_s: Seconds since the beginning of the judgement.
         token: Sent as `Authorization: Bearer`.
         cookie: Of a session.
+        source: The address of this machine from which to ask; empty leaves it to the machine.
     """
 
     def __init__(
@@ -92,10 +93,11 @@ class App:
         *,
         token: str = "",
         cookie: str = "",
+        source: str = "",
     ) -> None:
         self.name: Final = name
         self.where: Final = where
-        self.token, self.cookie = token, cookie
+        self.token, self.cookie, self._source = token, cookie, source
         self._transcript: Final = transcript
         self._elapsed_s: Final = elapsed_s
         self._http: aiohttp.ClientSession | None = None
@@ -219,7 +221,9 @@ class App:
     def _session(self) -> aiohttp.ClientSession:
         if self._http is None:
             self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=blind_tls(), limit=8),
+                connector=aiohttp.TCPConnector(
+                    ssl=blind_tls(), limit=8, local_addr=(self._source, 0) if self._source else None
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
             )

@@ -148,10 +148,18 @@ class HubBench:
             need(self.elapsed_s < deadline_s, f"{message}; GET {path} gave {short(held)}")
             await asyncio.sleep(every_s)
 
-    def app(self, name: str, *, token: str = "", cookie: str = "", where: Where | None = None) -> App:
+    def app(
+        self, name: str, *, token: str = "", cookie: str = "", where: Where | None = None, source: str = ""
+    ) -> App:
         """A caller; it is closed with the bench."""
         made = App(
-            name, where or self.where, self.transcript, lambda: self.elapsed_s, token=token, cookie=cookie
+            name,
+            where or self.where,
+            self.transcript,
+            lambda: self.elapsed_s,
+            token=token,
+            cookie=cookie,
+            source=source,
         )
         self._apps.append(made)
         return made

@@ -23,6 +23,7 @@ GROUPS: Final = 10
 SIGNATURES: Final = 13
 OVERHEAD_BYTES: Final = 17
 """A record of TLS 1.3 is its content, one byte for what it is, and 16 of the tag (RFC 8446, 5.2)."""
+MOMENT_S: Final = 0.25
 HELLO_MAX: Final = 2048
 HEAD_END: Final = b"\r\n\r\n"
 
@@ -128,13 +129,14 @@ class Relay:
         return self._by_port.get(inner_peer_port)
 
     def most_at_once(self, since_s: float = 0.0) -> int:
-        """How many connections were open at the same time."""
+        """How many connections were open at the same time, but for a moment in which one follows another."""
         steps: list[tuple[float, int]] = []
         for one in self.connections:
-            if one.closed_s is None or one.closed_s > since_s:
+            end_s = None if one.closed_s is None else one.closed_s - MOMENT_S
+            if end_s is None or end_s > max(since_s, one.opened_s):
                 steps.append((max(one.opened_s, since_s), 1))
-                if one.closed_s is not None:
-                    steps.append((one.closed_s, -1))
+                if end_s is not None:
+                    steps.append((end_s, -1))
         most = now = 0
         for _, step in sorted(steps):
             now += step

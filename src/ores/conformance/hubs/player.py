@@ -133,6 +133,7 @@ class Player:
         self.lease: Json | None = None
         self.lease_at_s = 0.0
         self.faults: Final[list[str]] = []
+        self.opened = 0
         self.sent: Final[list[float]] = []
         """When it has sent its states, in s after the beginning of the judgement."""
         self.sessions: Final[list[Session]] = []
@@ -511,6 +512,7 @@ class Player:
         stream = web.WebSocketResponse(compress=False, max_msg_size=BODY_MAX)
         await stream.prepare(request)
         self._streams.add(stream)
+        self.opened += 1
         if not self.ways.silent:
             await self.tell()
         try:

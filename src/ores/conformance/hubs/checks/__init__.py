@@ -23,6 +23,7 @@ from ores.conformance.hubs.checks import (
     proposing,
     restarts,
     sending,
+    tolerance,
     tries,
 )
 
@@ -32,6 +33,7 @@ SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     joining.section,
     live.section,
     doors.section,
+    tolerance.section,
     links.section,
     proposing.section,
     sending.section,

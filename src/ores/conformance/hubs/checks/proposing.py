@@ -272,7 +272,7 @@ async def hub_decision_result(bench: HubBench) -> None:
 @section.check("hub-decision-ids-rise")
 async def hub_decision_ids_rise(bench: HubBench) -> None:
     """DEC-005: each new one has a higher id."""
-    ids = [one.get("id") for one in (await bench.once(story)).decisions]
+    ids: list[Any] = [one.get("id") for one in (await bench.once(story)).decisions]
     need(
         all(isinstance(one, int) for one in ids), f"ids of decisions: {short(ids[:5])}; integers are demanded"
     )

@@ -2,8 +2,85 @@
 
 from __future__ import annotations
 
-from ores.conformance.check import Section
-from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks.house import ready
+import asyncio
+from collections.abc import Iterator
+from typing import Final
 
-section: Section[HubBench] = Section("tries", "Guesses passwords.", begin=ready)
+from ores.conformance.check import Section, fail, need
+from ores.conformance.hubs.app import App
+from ores.conformance.hubs.bench import HubBench
+from ores.conformance.hubs.checks.doors import need_network, need_no_owner, owned
+from ores.conformance.wire.peer import Answer
+
+FREE: Final = 5
+IN_ALL: Final = 100
+WRONG: Final = "certainly not this one"
+AT_ONCE: Final = 4
+
+section: Section[HubBench] = Section("tries", "Guesses passwords, until the hub has had enough.", begin=owned)
+
+
+def elsewhere(bench: HubBench) -> Iterator[App]:
+    """Callers from addresses of the kit's own machine that nobody has used yet.
+
+    Raises:
+        Failed: The hub is not on this machine, where there are many addresses.
+    """
+    need_no_owner(bench)
+    if not bench.where.host.startswith("127."):
+        fail("guesses come from many addresses: run the kit on the hub's own machine, against 127.0.0.1")
+    for number in range(2, 250):
+        yield bench.app(f"guesser {number}", source=f"127.0.7.{number}")
+
+
+async def guess(who: App, name: str, password: str = WRONG) -> Answer:
+    """Try to log in."""
+    return await who.request("POST", "/session", {"name": name, "password": password}, timeout_s=30.0)
+
+
+@section.check("hub-tries-per-address")
+async def hub_tries_per_address(bench: HubBench) -> None:
+    """USER-008: five from one address."""
+    who, other = list(elsewhere(bench))[:2]
+    for number in range(1, FREE + 1):
+        found = await guess(who, bench.name)
+        need(
+            found.code == "wrong_password",
+            f"wrong password number {number} from one address: {found.status} {found.code}; "
+            f"{FREE} are answered with wrong_password",
+        )
+    found = await guess(who, bench.name, bench.password)
+    need(
+        found.code == "too_many_tries",
+        f"after {FREE} wrong passwords: {found.status} {found.code}; too_many_tries is demanded",
+    )
+    found = await guess(other, bench.name, bench.password)
+    need(found.status == 200, f"tries from another address lock this one out: {found.status} {found.code}")
+
+
+@section.check("hub-tries-in-all")
+async def hub_tries_in_all(bench: HubBench) -> None:
+    """USER-009: a thousand addresses are not a thousand times five guesses."""
+    network = need_network(bench)
+    guessers = list(elsewhere(bench))[10 : 10 + IN_ALL // (FREE - 1)]
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def all_of(who: App) -> None:
+        async with gate:
+            for _ in range(FREE - 1):
+                await guess(who, bench.name)
+            await who.close()
+
+    await asyncio.gather(*(all_of(who) for who in guessers))
+    outside = bench.app("from outside", where=network)
+    found = await guess(outside, bench.name, bench.password)
+    need(
+        found.code == "too_many_tries",
+        f"after {IN_ALL} wrong passwords within an hour, a try from beyond the hub's machine: {found.status} "
+        f"{found.code}; too_many_tries is demanded",
+    )
+    here = await guess(bench.app("here", source="127.0.8.1"), bench.name, bench.password)
+    need(
+        here.status == 200,
+        f"after {IN_ALL} wrong passwords who stands at the hub is locked out: {here.status} {here.code}",
+    )

@@ -8,20 +8,22 @@ import msgspec
 
 from ores.conformance.broken.hubs.mutants.sending import on_lease
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
+from ores.control.flow import flow
+from ores.control.topology import compile_topology
 from ores.hub import arbiter
 from ores.model import Flow
 
 
 def _compiled(tools: Tools, change: Any) -> None:
     """Change what the hub makes of descriptions."""
-    right = arbiter.compile_topology
+    right = compile_topology
     tools.attribute(arbiter, "compile_topology", lambda *args: change(right(*args)))
 
 
 @broken_hub("hub-one-connection-point", also=("hub-flow-adds-up",))
 def adds_meters_up(tools: Tools) -> None:
     """Whatever is a meter is added to the grid's power."""
-    right = arbiter.flow
+    right = flow
 
     def summed(snapshot: Any) -> Flow:
         found = right(snapshot)
@@ -59,7 +61,7 @@ def knows_batteries_by_name(tools: Tools) -> None:
         ]
         return right(known)
 
-    right = arbiter.compile_topology
+    right = compile_topology
     tools.attribute(arbiter, "compile_topology", named)
 
 
@@ -91,7 +93,7 @@ def forgets_the_grid_for_ever(tools: Tools) -> None:
         found = after(self, now_s)
         for module in found.modules.values():
             tie = module.state.elements.get("tie") if module.state else None
-            if tie is not None and tie.isolate.closed is False:
+            if tie is not None and tie.isolate and tie.isolate.closed is False:
                 seen.append(True)
         return found
 

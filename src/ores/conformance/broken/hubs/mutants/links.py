@@ -10,6 +10,7 @@ from ores.hub import module_link
 from ores.hub.cycle import Cycle
 from ores.hub.hub import Hub
 from ores.hub.membership import Membership
+from ores.hub.reading import read_description
 from ores.link import discovery, tls
 
 _known: dict[str, Any] = {}
@@ -80,7 +81,7 @@ def believes_announced_addresses(tools: Tools) -> None:
 @broken_hub("hub-rereads-description")
 def remembers_descriptions(tools: Tools) -> None:
     """What it has read once it knows."""
-    right = module_link.read_description
+    right = read_description
     read: dict[str, Any] = {}
 
     async def once(session: Any, module_id: str, *args: Any) -> Any:

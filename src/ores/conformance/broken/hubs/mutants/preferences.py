@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -83,7 +82,8 @@ def _deciding_by(tools: Tools, change: Callable[[Preferences, float], Preference
     right = deciding.decide
 
     def decide(seen: Any, offers: Any, memory: Any, now_s: float) -> Any:
-        return right(replace(seen, preferences=change(seen.preferences, now_s)), offers, memory, now_s)
+        preferences = change(seen.preferences, now_s)
+        return right(msgspec.structs.replace(seen, preferences=preferences), offers, memory, now_s)
 
     tools.attribute(arbiter, "decide", decide)
 

@@ -1,0 +1,60 @@
+"""Hubs that begin where they had stopped, or leave modules without limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ores.conformance.broken.hubs.registry import Tools, broken_hub
+from ores.hub import module_link, passwords, run
+from ores.hub.persistent import PersistentKeeper
+from ores.hub.reading import read_description
+
+EPOCH = 5
+
+
+@broken_hub("hub-epoch-rises")
+def counts_from_one(tools: Tools) -> None:
+    """Each start has the same number."""
+    tools.attribute(run, "next_epoch", lambda _: EPOCH)
+
+
+@broken_hub("hub-reads-before-it-commands", also=("hub-rereads-description",))
+def commands_from_memory(tools: Tools) -> None:
+    """What was there yesterday is there today."""
+    right = read_description
+    read: dict[str, Any] = {}
+
+    async def once(session: Any, module_id: str, *args: Any) -> Any:
+        if module_id not in read:
+            read[module_id] = await right(session, module_id, *args)
+        return read[module_id]
+
+    tools.attribute(module_link, "read_description", once)
+
+
+@broken_hub("hub-failsafe-covers-limits", also=("hub-epoch-everywhere",))
+def leaves_no_limits_behind(tools: Tools) -> None:
+    """It will not die."""
+
+    async def nothing(self: PersistentKeeper, _session: Any, wanted: Any, *, narrow_only: bool) -> None:
+        self.kept.failsafe_for = (wanted, narrow_only)
+
+    tools.attribute(PersistentKeeper, "_bring_failsafe", nothing)
+
+
+@broken_hub("hub-tries-per-address", also=("hub-tries-in-all",))
+def lets_anybody_guess(tools: Tools) -> None:
+    """The password is long enough."""
+    tools.attribute(passwords.Tries, "check", lambda *_args, **_how: None)
+
+
+@broken_hub("hub-tries-in-all")
+def counts_each_address_alone(tools: Tools) -> None:
+    """Who has many addresses has many guesses."""
+    right = passwords.Tries.check
+
+    def alone(self: passwords.Tries, remote: str, *, here: bool = False) -> None:
+        del here
+        right(self, remote, here=True)
+
+    tools.attribute(passwords.Tries, "check", alone)
