@@ -35,7 +35,7 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -m 'not peers' -o timeout=7200
 
-# The conformance kit against everything that is wrong on purpose: 10 to 15 minutes on two cores.
+# The conformance kit against everything that is wrong on purpose: about half an hour on two cores.
 test-kit: setup
 	$(BIN)/ores conform --self-test --json
 

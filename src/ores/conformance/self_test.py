@@ -35,6 +35,8 @@ from ores.conformance.wire.target import BASE_PATH
 BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
 BLAMED: Final = BAD - {Status.KIT_FAILURE}
 READY_S: Final = 60.0
+PER_PROCESSOR: Final = 8
+"""A judgement lasts a minute and computes for five seconds: more would make good modules late."""
 ENDING_S: Final = 10
 
 
@@ -198,7 +200,7 @@ def judges(side_by_side: int = 0) -> ProcessPoolExecutor:
 
     Each judgement has its own: a judge that computes must not make another one's module seem late.
     """
-    count = side_by_side or 4 * (os.cpu_count() or 1)
+    count = side_by_side or PER_PROCESSOR * (os.cpu_count() or 1)
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
 
 
