@@ -21,6 +21,8 @@ VALID_S: Final = 14.0
 BRIEF_S: Final = 4.0
 LEAST_S: Final = 10.0
 """Between two questions to one module."""
+LATE_S: Final = 1.0
+"""The first of two may have been on its way for longer."""
 NEWS_S: Final = 10.0
 SLACK_S: Final = 0.7
 """For the way and a busy machine."""
@@ -211,11 +213,11 @@ async def _follow(bench: HubBench, found: Shown, heat: Part) -> None:
     found.receipt_s = next(iter(asked_s(found.told)), bench.elapsed_s)
     found.silent.ways.silent = True
     found.changed_s = bench.elapsed_s
-    for mode in ("boost", "normal", "boost"):  # three pieces of news, and a lost connection: one question
+    found.elsewhere.cut()  # a new session is no reason to ask again at once
+    for mode in ("boost", "normal", "boost"):  # nor is the third piece of news
         heat.extra["mode"] = {"mode": mode}
         await found.moved.tell()
         await bench.pause(0.3)
-    found.moved.cut()
     ends_s = max([found.receipt_s, *asked_s(found.brief)]) + AGE_S
     await bench.pause(max(0.0, ends_s - bench.elapsed_s))
     asked = len(asked_s(found.brief))
@@ -332,14 +334,14 @@ async def hub_flexibility_asked_again(bench: HubBench) -> None:
     )
 
 
-@section.check("hub-flexibility-rate")
+@section.check("hub-flexibility-rate", timed=True)
 async def hub_flexibility_rate(bench: HubBench) -> None:
     """FLEX-019: a small device has other things to do than to describe itself."""
     found = await bench.once(shown)
     for player in found.everybody:
         for before, after in pairwise(asked_s(player)):
             need(
-                after - before >= LEAST_S - 0.25,
+                after - before >= LEAST_S - LATE_S,
                 f"{player.name} was asked for its flexibility twice within {after - before:.1f} s; "
                 f"{LEAST_S:g} s are the least",
             )

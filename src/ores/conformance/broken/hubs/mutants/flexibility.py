@@ -126,6 +126,17 @@ def waits_for_the_end(tools: Tools) -> None:
     tools.attribute(FlexibilityKeeper, "look", lambda *_: None)
 
 
+@broken_hub("hub-flexibility-asked-again", variant="late")
+def lets_it_grow_old(tools: Tools) -> None:
+    """It asks again when nothing holds any more."""
+    right = FlexibilityKeeper._rest  # noqa: SLF001 - the mutation's place
+
+    async def long(self: FlexibilityKeeper, seconds: float) -> None:
+        await right(self, 4 * seconds)
+
+    tools.attribute(FlexibilityKeeper, "_rest", long)
+
+
 @broken_hub("hub-flexibility-rate", also=("hub-flexibility-expires",))
 def asks_whenever_it_likes(tools: Tools) -> None:
     """At each piece of news."""

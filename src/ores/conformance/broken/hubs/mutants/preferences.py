@@ -90,13 +90,14 @@ def _deciding_by(tools: Tools, change: Callable[[Preferences, float], Preference
 
 @broken_hub("hub-preferences-at-once")
 def thinks_it_over(tools: Tools) -> None:
-    """New wishes are slept on, for a while."""
-    held: list[tuple[float, Preferences]] = []
+    """Whether batteries follow the house is slept on, for a while."""
+    held: list[tuple[float, bool]] = []
 
     def late(preferences: Preferences, now_s: float) -> Preferences:
-        if not held or held[-1][1] != preferences:
-            held.append((now_s if held else -LATE_S, preferences))
-        return next((one for at_s, one in reversed(held) if now_s - at_s >= LATE_S), held[0][1])
+        if not held or held[-1][1] is not preferences.self_consumption:
+            held.append((now_s if held else now_s - LATE_S, preferences.self_consumption))
+        follows = next(one for at_s, one in reversed(held) if now_s - at_s >= LATE_S)
+        return msgspec.structs.replace(preferences, self_consumption=follows)
 
     _deciding_by(tools, late)
 
