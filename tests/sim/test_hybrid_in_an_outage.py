@@ -85,3 +85,18 @@ def test_a_black_start_is_asked_of_what_would_form_the_grid(element, request_, c
         assert module.device.request(element, request_).code == code
 
     lived(story)
+
+
+def test_a_tie_that_is_held_open_is_an_island_that_waits_for_nothing():
+    async def story(home: Home, module: Module, clock: Clock) -> None:
+        world.hold_open(home.plant.house, True)
+        await clock.sleep(2.0)
+        tie = module.state().elements["tie"]
+        assert tie.fault is UNSET
+        assert (tie.isolate.closed, tie.isolate.island_state) == (False, "island")
+        assert tie.isolate.reconnect_in_s is None
+        world.hold_open(home.plant.house, False)
+        await clock.sleep(2.0)
+        assert module.state().elements["tie"].isolate.closed is True, "the grid has been well all the while"
+
+    lived(story)

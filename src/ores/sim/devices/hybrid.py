@@ -162,14 +162,16 @@ class HybridInverter:
     def _read_tie(self) -> ElementState:
         home, tie = self._plant.home, self._plant.house.tie
         closed, grid_ok, forming = bool(tie.closed[home]), bool(tie.grid_ok[home]), bool(tie.forming[home])
-        state = CLOSED if closed else (WAITING if grid_ok else ISLAND) if forming else BLACK
-        wait_s = self._hybrid.reconnect_s - float(tie.healthy_s[home])
+        held = bool(tie.hold_open[home]) or not tie.permit_close[home]
+        waiting = grid_ok and not held  # for its own look at both sides to last long enough
+        state = CLOSED if closed else (WAITING if waiting else ISLAND) if forming else BLACK
+        wait_s = max(0.0, self._hybrid.reconnect_s - float(tie.healthy_s[home]))
         return ElementState(
             isolate=Isolate(
                 closed=closed,
                 island_state=state,
                 grid_ok=grid_ok,
-                reconnect_in_s=0.0 if closed else max(0.0, round(wait_s)) if grid_ok else None,
+                reconnect_in_s=0.0 if closed else round(wait_s) if waiting else None,
             ),
         )
 
