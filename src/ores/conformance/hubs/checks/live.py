@@ -36,6 +36,8 @@ async def ready(bench: HubBench) -> None:
 section: Section[HubBench] = Section(
     "live", "Lets modules fall silent and come back, and watches what the hub shows.", begin=ready
 )
+later: Section[HubBench] = Section("later", "Looks at what the hub has shown of them.", begin=ready)
+"""What takes its time runs beside the sections between."""
 
 
 async def watching(bench: HubBench) -> tuple[Stream, Stream]:
@@ -293,7 +295,7 @@ async def hub_stale_narrows(bench: HubBench) -> None:
 # What modules said
 
 
-@section.check("hub-stream-events", timed=True)
+@later.check("hub-stream-events", timed=True)
 async def hub_stream_events(bench: HubBench) -> None:
     """LIVE-003: decisions and notices, to every stream."""
     seen_s, decision = (await bench.once(blind)).decided
@@ -329,7 +331,7 @@ async def hub_stream_events(bench: HubBench) -> None:
             )
 
 
-@section.check("hub-live-as-reported", timed=True)
+@later.check("hub-live-as-reported", timed=True)
 async def hub_live_as_reported(bench: HubBench) -> None:
     """LIVE-007: what the device says, and not what the hub makes of it."""
     found = await bench.once(troubles.steps)
@@ -352,7 +354,7 @@ async def hub_live_as_reported(bench: HubBench) -> None:
     )
 
 
-@section.check("hub-judges-age", timed=True)
+@later.check("hub-judges-age", timed=True)
 async def hub_judges_age(bench: HubBench) -> None:
     """FRESH-001: by the hub's own clock; the module's says 2001."""
     found = await bench.once(troubles.silence)
@@ -369,7 +371,7 @@ async def hub_judges_age(bench: HubBench) -> None:
     )
 
 
-@section.check("hub-stale-after-three", timed=True)
+@later.check("hub-stale-after-three", timed=True)
 async def hub_stale_after_three(bench: HubBench) -> None:
     """FRESH-002: one lost frame is nothing; three are a fault."""
     found = await bench.once(troubles.silence)
@@ -389,7 +391,7 @@ async def hub_stale_after_three(bench: HubBench) -> None:
             )
 
 
-@section.check("hub-stale-shown")
+@later.check("hub-stale-shown")
 async def hub_stale_shown(bench: HubBench) -> None:
     """LIVE-005: yesterday's value on today's page is a lie."""
     found = await bench.once(troubles.silence)
