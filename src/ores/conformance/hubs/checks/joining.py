@@ -24,10 +24,15 @@ NONCE_HEX = 64
 
 
 async def furnished(bench: HubBench) -> None:
-    """The house that all checks share: a meter and a battery."""
-    await asyncio.gather(
+    """The house that all checks share: a meter and a battery, to which the hub has come back as their own."""
+    both = await asyncio.gather(
         bench.player("Meter", meter(), profiles=("meter",)),
         bench.player("Battery", store(), profiles=("storage",)),
+    )
+    await bench.until(
+        lambda: all(one.certificates for one in both),
+        10.0,
+        "the hub did not come back to what it has paired with",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ores.conformance.check import Section, need, short
 from ores.conformance.hubs import parts
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks.house import ready
+from ores.conformance.hubs.checks import live
 from ores.conformance.hubs.checks.people import table
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
@@ -22,7 +22,7 @@ ONLINE_S: Final = 6.0
 
 async def begin(bench: HubBench) -> None:
     """The full house; what takes its time begins now."""
-    await ready(bench)
+    await live.ready(bench)
     bench.early(watched, fields, words, minor, flooded, released)
 
 
