@@ -17,7 +17,7 @@ from tools import schemas
 def bundled(name: str) -> dict[str, Any]:
     """A document whose references all lead to its own `components`.
 
-    Paths with servers of their own are left out: such a tool is told one address, and would ask at a wrong place.
+    Paths with servers of their own are left out: such a tool is told one address, and would ask elsewhere.
 
     Args:
         name: Of its file in `standard/schema/v1`.

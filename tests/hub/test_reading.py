@@ -23,7 +23,8 @@ class Told:
             '{"ores": "%s", "id": "%s", "name": "a", "maker": "a", "model": "a", "serial": "1",'
             ' "colour": "green", "firmware_version": "1", "profiles": [], "report_period_s": 1,'
             ' "policies": ["idle"],'
-            ' "element_count": 1, "elements": [{"id": "a", "kind": "novel", "capabilities": {"levitate": {}}}]}'
+            ' "element_count": 1,'
+            ' "elements": [{"id": "a", "kind": "novel", "capabilities": {"levitate": {}}}]}'
         )
         return Reply(200, (body % (self.ores, MODULE)).encode())
 

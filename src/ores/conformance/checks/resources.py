@@ -12,7 +12,7 @@ from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, Unreachable, fail, need, short
 from ores.conformance.checks.description import begin
 from ores.conformance.wire.peer import Answer
-from ores.conformance.wire.target import BASE_PATH
+from ores.conformance.wire.target import BASE_PATH, RawConnection
 
 BODY_BYTES: Final = 4096
 LET_IN_S: Final = 30.0
@@ -217,7 +217,7 @@ async def strangers_do_not_block(bench: Bench) -> None:
     """HTTP-012: the controller gets in within 30 s, whatever connections strangers hold open."""
     await bench.close_stream()
     await bench.controller.close()
-    held = []
+    held: list[RawConnection] = []
     try:
         turned_away = 0
         while len(held) < STRANGERS and turned_away < TURNED_AWAY:
