@@ -210,17 +210,23 @@ async def _test(
     chosen = [one for one in kind.broken.values() if not only or one.name in only or one.check in only]
     if only and not chosen:
         return Tested(kind, None, ())
-    reference = await judge_apart(pool, kind.name)
-    failed = {found.check: found.message for found in reference.results if found.status in BAD}
+    judging = asyncio.create_task(judge_apart(pool, kind.name))
+
+    async def compared(mutant: Broken) -> Judged:
+        report = await judge_apart(pool, kind.name, mutant.name)
+        reference = await judging
+        failed = {found.check: found.message for found in reference.results if found.status in BAD}
+        return _compare(mutant, report, failed)
 
     async def one(mutant: Broken) -> Judged:
-        judged = _compare(mutant, await judge_apart(pool, kind.name, mutant.name), failed)
+        judged = await compared(mutant)
         if not judged.clean:
-            judged = _compare(mutant, await judge_apart(pool, kind.name, mutant.name), failed)
+            judged = await compared(mutant)
         tell(judged)
         return judged
 
-    return Tested(kind, reference, await asyncio.gather(*(one(mutant) for mutant in chosen)))
+    judged = await asyncio.gather(*(one(mutant) for mutant in chosen))
+    return Tested(kind, await judging, judged)
 
 
 async def judge_apart(
