@@ -102,13 +102,17 @@ def thinks_it_over(tools: Tools) -> None:
     _deciding_by(tools, late)
 
 
-@broken_hub("hub-connection-limits")
+@broken_hub("hub-connection-limits", also=("hub-stale-narrows",))
 def imports_what_it_likes(tools: Tools) -> None:
     """A limit of import is for others."""
     _deciding_by(tools, lambda now, _: msgspec.structs.replace(now, import_max_w=UNSET))
 
 
-@broken_hub("hub-connection-limits", variant="export")
+@broken_hub(
+    "hub-connection-limits",
+    variant="export",
+    also=("hub-island-suspends-grid-limits", "hub-leaves-former-alone", "hub-critical-circuits-last"),
+)
 def exports_what_it_likes(tools: Tools) -> None:
     """The sun shines for all."""
     _deciding_by(tools, lambda now, _: msgspec.structs.replace(now, export_max_w=UNSET))
