@@ -58,19 +58,19 @@ def _built(
     )
 
 
-@broken_hub("certificate-self-signed")
+@broken_hub("certificate-self-signed", also=("certificate-stays",))
 def has_its_certificate_from_an_authority(tools: Tools) -> None:
     """The maker signed it, whose key nobody in the house knows."""
     _certificate(tools, lambda key, right: _built(key, right, right.subject).sign(MAKER, hashes.SHA256()))
 
 
-@broken_hub("certificate-self-signed", variant="sha384")
+@broken_hub("certificate-self-signed", variant="sha384", also=("certificate-stays",))
 def signs_with_another_hash(tools: Tools) -> None:
     """A longer hash, which no small peer has."""
     _certificate(tools, lambda key, right: _built(key, right, right.subject).sign(key, hashes.SHA384()))
 
 
-@broken_hub("certificate-size")
+@broken_hub("certificate-size", also=("certificate-stays",))
 def carries_a_long_certificate(tools: Tools) -> None:
     """With the maker's address and opening hours: a byte or two more than allowed."""
 
@@ -90,7 +90,7 @@ def carries_a_long_certificate(tools: Tools) -> None:
     _certificate(tools, padded)
 
 
-@broken_hub("certificate-subject")
+@broken_hub("certificate-subject", also=("certificate-stays",))
 def calls_itself_hub(tools: Tools) -> None:
     """All its brothers have that name, too."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hub")])
