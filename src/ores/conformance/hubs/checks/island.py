@@ -40,16 +40,18 @@ async def hub_one_connection_point(bench: HubBench) -> None:
     plain = Part("annex", "meter", {"ac_measure": {}}, power_w=0.0, bus="grid")
     plain.extra["ac_measure"] = {"power_w": 7777.0}
     player = await bench.player("Annex", plain)
-    await bench.online(player)
-    shown = bench.house.grid_w()
-    await grid_w(
-        bench,
-        near(shown or 0.0),
-        KNOWN_S,
-        f"the one meter with connection_point reads {shown} W, another meter 7777 W; "
-        f"flow.grid_w is to be {shown} W",
-    )
-    await bench.remove(player)
+    try:
+        await bench.online(player)
+        shown = bench.house.grid_w()
+        await grid_w(
+            bench,
+            near(shown or 0.0),
+            KNOWN_S,
+            f"the one meter with connection_point reads {shown} W, another meter 7777 W; "
+            f"flow.grid_w is to be {shown} W",
+        )
+    finally:
+        await bench.remove(player)
 
 
 @section.check("hub-two-connection-points")
@@ -58,14 +60,16 @@ async def hub_two_connection_points(bench: HubBench) -> None:
     rival = parts.meter("rival")
     rival.extra["ac_measure"] = {"power_w": 5555.0}
     player = await bench.player("Rival", rival)
-    await bench.online(player)
-    await grid_w(
-        bench,
-        lambda power_w: power_w is None,
-        KNOWN_S,
-        "two elements claim to be the connection point; flow.grid_w is to be null",
-    )
-    await bench.remove(player)
+    try:
+        await bench.online(player)
+        await grid_w(
+            bench,
+            lambda power_w: power_w is None,
+            KNOWN_S,
+            "two elements claim to be the connection point; flow.grid_w is to be null",
+        )
+    finally:
+        await bench.remove(player)
     await grid_w(
         bench,
         lambda power_w: power_w is not None,
