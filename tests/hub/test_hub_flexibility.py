@@ -207,6 +207,29 @@ def test_a_link_that_breaks_all_the_time_makes_nobody_ask_more_often() -> None:
     run(main, start_utc=START)
 
 
+def test_a_question_that_waited_to_be_sent_puts_the_next_one_off() -> None:
+    async def main(clock: Clock) -> None:
+        sent_s: list[float] = []
+
+        class Queued(MemorySession):
+            def __init__(self) -> None:
+                """Nobody is behind it."""
+
+            async def request(self, method: str, path: str, body: bytes = b"") -> Reply:
+                await clock.sleep(0.0 if sent_s else 3.0)
+                sent_s.append(clock.now())
+                said = {"boot_id": "f" * 16, "uptime_ms": 1, "valid_s": 1, "elements": {}}
+                return Reply(200, json.dumps(said).encode())
+
+        task = asyncio.create_task(FlexibilityKeeper(clock).keep(Queued()))
+        await clock.sleep(40)
+        task.cancel()
+        assert len(sent_s) > 2
+        assert min(b - a for a, b in pairwise(sent_s)) >= LEAST_S
+
+    run(main, start_utc=START)
+
+
 def test_of_a_module_that_is_silent_nothing_is_known() -> None:
     async def test(clock: Clock, house: House, hub: Hub, teller: Teller) -> None:
         house.kill(BATTERY)

@@ -76,6 +76,10 @@ class FlexibilityKeeper:
                 self._told = None
                 _log.exception("its flexibility could not be asked for")
                 return
+            finally:
+                self._asked_s = (
+                    self._clock.now()
+                )  # it may have waited behind other requests before it was sent
             self._told, self._received_s = told, self._clock.now()
             await self._rest(told.valid_s / 2.0)
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from ores.conformance.broken.hubs.mutants.doors import route
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
 from ores.hub import reading
-from ores.hub.api import app, handlers, people, problems, serve
+from ores.hub.api import app, handlers, people, problems, series, serve
 from ores.link import codec
 from ores.link.endpoint import Reply
 
@@ -28,10 +28,14 @@ def _changed(tools: Tools, path: str, right: Any, change: Callable[[Any], Any]) 
     route(tools, "GET", path, answer)
 
 
-@broken_hub("message-i-json")
+@broken_hub("message-i-json", also=("hub-history-names",))
 def begins_with_a_byte_order_mark(tools: Tools) -> None:
     """An editor on another system had a hand in it."""
-    _changed(tools, "/users", people.get_users, lambda body: b"\xef\xbb\xbf" + msgspec.json.encode(body))
+
+    def change(body: Any) -> bytes:
+        return b"\xef\xbb\xbf" + msgspec.json.encode(body)
+
+    _changed(tools, "/history/series", series.get_history_series, change)
 
 
 @broken_hub("message-i-json", variant="to-modules")
