@@ -404,7 +404,7 @@ def _same_moments(
         is_s = now[2].get(path)
         coarse = is_s is not None and was_s % MINUTE_S == is_s % MINUTE_S == 0
         need(
-            is_s is None or coarse or was_s != is_s,
+            is_s is None or coarse or was_s != is_s or was_s < 0,
             f"{path} is {was_s:g} s {where} {before[1] * 1000:.0f}, and the same {now[1] - before[1]:.1f} s "
             "later: it has to count from the moment of its message",
         )

@@ -60,7 +60,7 @@ class Started:
 async def started(bench: Bench) -> Started:
     """Start an appliance that waits and may begin, twice."""
     bench.some("job")
-    state = await bench.next_state()
+    state = await bench.state()
     waiting = [one for one in bench.having("job") if _phase(state, one) == "waiting"]
     ready = [one for one in waiting if not _wait_s(state, one) and _slack_s(state, one) > PATIENCE_S]
     if not ready:
@@ -124,7 +124,7 @@ async def job_not_leased(bench: Bench) -> None:
 async def job_start_not_before(bench: Bench) -> None:
     """JOB-003: while `earliest_start_in_s` is over 0 a start is refused."""
     bench.some("job")
-    state = await bench.next_state()
+    state = await bench.state()
     early = [
         one for one in bench.having("job") if _phase(state, one) == "waiting" and _wait_s(state, one) > FAR_S
     ]
@@ -171,7 +171,7 @@ async def job_start_once(bench: Bench) -> None:
 async def job_start_only_armed(bench: Bench) -> None:
     """JOB-002: in every phase but `waiting` a start is refused."""
     bench.some("job")
-    state = await bench.next_state()
+    state = await bench.state()
     others = [one for one in bench.having("job") if _phase(state, one) not in {"waiting", None}]
     if not others:
         not_applicable("every appliance waits; a start in another phase cannot be tried")
@@ -283,7 +283,7 @@ async def _silence(bench: Bench, since_s: float) -> None:
         await bench.give({}, ttl_s=0.5)
         await bench.close_stream()
         await bench.pause(1.0)
-    await bench.next_state()
+        await bench.next_state()
 
 
 @later.check("job-counts-down")

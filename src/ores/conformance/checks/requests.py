@@ -107,7 +107,7 @@ class Forbidden:
 
 async def forbidden(bench: Bench) -> list[Forbidden]:
     """What interlocks have to forbid as things are: a black start beside the grid, jobs not to be started."""
-    state = await bench.next_state()
+    state = await bench.state()
     found = [
         Forbidden(former, "black_start", "the tie is closed")
         for former in bench.having("form_grid")
