@@ -340,6 +340,18 @@ def test_a_module_that_stops_leaves_no_timer_and_no_command_that_nobody_would_en
     assert bench.device.told.power_w == 0.0
 
 
+def test_a_lease_that_comes_after_the_stop_is_for_nobody(bench):
+    bench.module.stop()
+    told = len(bench.frames)
+    bench.stream.receive(msgspec.json.encode(ToModule(lease=bench.lease({"battery": setpoint(1500.0)}))))
+    bench.clock.move(3.0)
+    assert bench.frames[told:] == []
+    assert bench.clock.wakeups() == []
+    assert bench.device.told.power_w == 0.0
+    bench.module.start()
+    assert bench.send({"battery": setpoint(1500.0)}).result == "applied"
+
+
 @pytest.mark.parametrize("answer", [Clipped("heat", float("nan")), "yes", 7])
 def test_an_answer_that_makes_no_sense_is_a_failure_of_the_device(bench, answer):
     bench.device.answer = answer

@@ -205,6 +205,11 @@ class Module:
         self._lease_timer_s = self._held_until_s = float("inf")
         self.keep(msgspec.structs.replace(self.saved, counters_wh=self._counters.totals_wh(), clean=True))
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been stopped and not been started again."""
+        return self._stopped
+
     def changed(self) -> None:
         """The device has news: read it now, and tell at once what is notable, at most ten times a second."""
         if self._stopped:

@@ -20,6 +20,8 @@ _encoder: Final = msgspec.json.Encoder()
 class Commanded(Protocol):
     """What a stream asks of its module; `Module` says what each does."""
 
+    @property
+    def stopped(self) -> bool: ...  # noqa: D102  see above
     def take_lease(self, peer: Peer, lease: Lease) -> LeaseResult: ...  # noqa: D102  see above
     def forget(self, stream: ModuleStream) -> None: ...  # noqa: D102
 
@@ -33,7 +35,12 @@ class ModuleStream:
         self.send: Final = send
 
     def receive(self, frame: bytes) -> None:
-        """Take a lease and answer with its result, or with the problem of the frame."""
+        """Take a lease and answer with its result, or with the problem of the frame.
+
+        A module that has stopped says nothing any more: nobody would end the lease.
+        """
+        if self._module.stopped:
+            return
         self.send(_encoder.encode(self._answer(frame)))
 
     def closed(self) -> None:
