@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.control.toy_mixed import RATED_W, Case, Mixed
 
@@ -27,6 +27,54 @@ CASES = st.builds(
     hybrid_dead_s=st.integers(1, 3),
     late=st.tuples(st.booleans(), st.booleans(), st.booleans()),
     free_at_first=st.booleans(),
+)
+
+# Starts that were found to go wrong once. The inverter's rating leaves its battery less than it says it has:
+AT_RATING = Case(
+    load_w=8964.0,
+    micro_w=126.0,
+    strings_w=6000.0,
+    ac_soc_pct=99.0,
+    dc_soc_pct=99.0,
+    export_max_w=None,
+    ac_max_w=500.0,
+    dead_s=2,
+    hybrid_dead_s=3,
+    late=(True, True, False),
+)
+# What was expected of the hybrid was 2 % off, and counted as load:
+OFF_BY_LITTLE = Case(
+    load_w=3528.165223693347,
+    micro_w=0.6,
+    strings_w=5639.6314297975405,
+    ac_soc_pct=100.0,
+    dc_soc_pct=100.0,
+    export_max_w=500.0,
+    ac_max_w=500.0,
+    hybrid_dead_s=3,
+    late=(False, True, True),
+)
+CLOSE_TO_NOTHING = Case(
+    load_w=6000.0,
+    micro_w=0.0,
+    strings_w=6000.0,
+    ac_soc_pct=40.0,
+    dc_soc_pct=40.0,
+    export_max_w=0.0,
+    dead_s=3,
+    hybrid_dead_s=3,
+    late=(False, False, True),
+)
+# A dip that was on its way counted as load, so that batteries and sun swung by kilowatts, for ever:
+SWINGING = Case(
+    load_w=6933.171231688373,
+    micro_w=0.0,
+    strings_w=5552.77218511611,
+    ac_soc_pct=40.0,
+    dc_soc_pct=0.0,
+    export_max_w=0.0,
+    hybrid_dead_s=2,
+    late=(False, False, True),
 )
 
 
@@ -61,6 +109,10 @@ def judge(home: Mixed) -> None:
 
 @settings(max_examples=60, deadline=None, phases=FAST)
 @given(CASES)
+@example(AT_RATING)
+@example(OFF_BY_LITTLE)
+@example(CLOSE_TO_NOTHING)
+@example(SWINGING)
 def test_from_any_start_the_sun_is_used_or_stored(case: Case) -> None:
     home = Mixed(case)
     run(home, SETTLED_S)

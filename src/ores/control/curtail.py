@@ -24,6 +24,9 @@ SUN_GUARD_PART = 0.5
 # A limit on the sun stays while it is no further, in parts of the guard, above or below what is wanted.
 KEPT_ABOVE_PART = 0.25
 KEPT_BELOW_PART = 0.6
+# What is expected of a producer is remembered anew when it differs by this. It is far less than any guard:
+# what the meter sees beyond it counts as load, and would be given out as room that is not there.
+EXPECTED_W = 5.0
 
 
 def hold_export(house: House, asked: Asked) -> None:
@@ -148,8 +151,9 @@ def _expect(house: House, unit: ProducerUnit, need: Need) -> None:
         return
     house.draft.readings[unit.key] = unit.power_w
     expected_w = need.drawn_w - min(unit.allowed_w, need.sun_w + need.store_w)
-    if unit.last is None or abs(unit.last.power_w - expected_w) > 5.0 + 0.02 * abs(expected_w):
-        house.draft.sent[unit.key] = (Sent(house.now_s, expected_w),)
+    if unit.last is None or abs(unit.last.power_w - expected_w) > EXPECTED_W:
+        before = house.draft.sent.get(unit.key, ())
+        house.draft.sent[unit.key] = (*before, Sent(house.now_s, expected_w))
 
 
 def _allowed_w(house: House, bound: Bound, grid_w: float, needs: list[Need]) -> float:

@@ -309,12 +309,16 @@ def _see_battery(snapshot: Snapshot, battery: Battery) -> BatterySeen:
     place = battery.place
     state = snapshot.element(place.module_id, place.element_id)
     now_w = power_w(state)
+    low_w, high_w = -place.produce_max_w, place.consume_max_w
     if battery.inverter and now_w is not None:
         # Its set-point counts at AC, its reading at DC; without the inverter's word they are the same.
         parts = at_ac(snapshot, place.module_id, battery.inverter)
         if parts is not None:
-            now_w = parts[1][place.element_id]
-    low_w, high_w = -place.produce_max_w, place.consume_max_w
+            sun_w, stores_w = parts
+            now_w = stores_w[place.element_id]
+            # What the inverter passes of the sun it cannot pass of the battery.
+            inverter = snapshot.topology.places[f"{place.module_id}/{battery.inverter}"]
+            low_w = max(low_w, min(0.0, -inverter.produce_max_w - sun_w))
     if state is not None and state.setpoint is not UNSET:
         # Unknown is not unlimited, but the module keeps its own range: the rating stays.
         if state.setpoint.consume_max_w is not None:
@@ -402,17 +406,25 @@ def _producer(house: House, producer: Producer) -> ProducerUnit:
 
 
 def _may_have_moved(house: House, unit: ProducerUnit) -> None:
+    """Widen what the meter may have seen of a producer, by its readings and by what is expected of it.
+
+    With a dead time, a dip that has been recalled is still to come: it must not be taken for load. For giving
+    more, only the newest expectation counts: an older one must not explain an export above the limit.
+    """
     before_w = house.memory.readings.get(unit.key)
     if before_w is None or unit.power_w is None:
         return
-    seen_w = [unit.power_w, before_w]
+    low_w, high_w = min(unit.power_w, before_w), max(unit.power_w, before_w)
     sent = house.memory.sent.get(unit.key)
     if sent:
         unit.last = sent[-1]
-        house.draft.sent[unit.key] = sent[-1:]
-        if house.now_s - sent[-1].at_s <= OBEYS_S + house.topology.meter_period_s:
-            seen_w.append(sent[-1].power_w)
-    unit.seen_low_w, unit.seen_high_w = min(seen_w), max(seen_w)
+        since_s = house.now_s - OBEYS_S - house.topology.meter_period_s
+        due = [s for s in sent if s.at_s >= since_s][-SENT_MAX:]
+        if due:
+            low_w = min(low_w, due[-1].power_w)
+            high_w = max(high_w, *(s.power_w for s in due))
+        house.draft.sent[unit.key] = tuple(due) or sent[-1:]
+    unit.seen_low_w, unit.seen_high_w = low_w, high_w
 
 
 def _curtailed_w(house: House, unit: ProducerUnit) -> float:
