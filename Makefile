@@ -37,6 +37,7 @@ test-all: lint
 
 # The conformance kit against everything that is wrong on purpose: about half an hour on two cores.
 test-kit: setup
+	$(BIN)/pytest -m kit
 	$(BIN)/ores conform --self-test --json
 
 # Every reference implementation, run as a user would and judged; writes standard/conformance/reports.

@@ -52,6 +52,7 @@ def test_commands_are_run_as_the_page_has_them() -> None:
         assert script_of(page(one, report, "")) == one.commands
 
 
+@pytest.mark.kit
 def test_reproducing_a_report_reproduces_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")

@@ -158,6 +158,7 @@ def test_an_argument_may_stand_for_many_survivors(tmp_path):
     assert argument_for("drop state.elements.*.energy.energy_in_wh", argued) == ""
 
 
+@pytest.mark.kit
 @pytest.mark.timeout(600)  # a judgement takes a minute, and a mutant that seems to survive is judged twice
 async def test_some_mutants_are_caught_and_the_reference_passes():
     found = await self_test(only=SOME, kind="module", side_by_side=len(SOME) + 1)

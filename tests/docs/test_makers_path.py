@@ -48,6 +48,7 @@ def test_a_first_module_in_python_joins_a_hub_and_conforms(tmp_path: Path) -> No
     assert '"control_source":"policy"' in said
 
 
+@pytest.mark.kit
 @needs_a_compiler
 def test_a_first_module_in_c_conforms(tmp_path: Path) -> None:
     unmade = shutil.ignore_patterns("build", "ores-module", "__pycache__")
@@ -56,6 +57,7 @@ def test_a_first_module_in_c_conforms(tmp_path: Path) -> None:
     assert "conforms to ORES 1.0" in said
 
 
+@pytest.mark.kit
 def test_a_claim_has_its_report(tmp_path: Path) -> None:
     walk((DOCS / "claim-conformance.md").read_text(), tmp_path)
     assert (tmp_path / "report" / "report.html").stat().st_size > 10_000

@@ -17,7 +17,7 @@ from ores.conformance.verdict import Status
 SOURCES = Path(__file__).resolve().parents[2] / "examples" / "c-module"
 MISSING = next(one for one in ALL if one.name == "c-module").missing()
 
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING or "all is there")
+pytestmark = [pytest.mark.kit, pytest.mark.skipif(bool(MISSING), reason=MISSING or "all is there")]
 
 
 @pytest.fixture(scope="module")
