@@ -32,6 +32,8 @@ REQUEST_S = 10.0
 BACK_OFF_FIRST_S = 1.0
 BACK_OFF_MAX_S = 10.0
 """A module that is back is to be known as such within 15 s [NOTE-001]; the rest is for connecting."""
+GIVEN_UP_MAX_S = 30.0
+"""A module that is there and floods or garbles is heard less often than one that is away is looked for."""
 WORKED_S = 30.0
 """After a session of this length the next wait is short again."""
 STALE_PERIODS = 3.0
@@ -234,8 +236,9 @@ class ModuleLink:
                 )
             if self._clock.now() - before_s > WORKED_S:
                 back_off_s = BACK_OFF_FIRST_S  # it did work for a while
-            await self._rest(back_off_s)
-            back_off_s = min(BACK_OFF_MAX_S, back_off_s * 2.0)
+            wait_s = min(back_off_s, BACK_OFF_MAX_S if self._given_up is None else GIVEN_UP_MAX_S)
+            await self._rest(wait_s)
+            back_off_s = wait_s * 2.0
 
     async def _rest(self, seconds: float) -> None:
         self._try_now.clear()
@@ -246,11 +249,12 @@ class ModuleLink:
             timer.cancel()
 
     async def _one_session(self) -> None:
+        self._given_up = None
         async with self._clock.timeout(CONNECT_S):
             session: Session = InTurn(await self._connect())
         keepers: list[asyncio.Task[None]] = []
         try:
-            self._garbled_in_a_row, self._given_up, self._delay = 0, None, Delay()
+            self._garbled_in_a_row, self._delay = 0, Delay()
             self.persistent.begin(watch_only=self.watch_only)
             described = await read_description(session, self.id, self._clock, REQUEST_S)
             self._take_description(described)
