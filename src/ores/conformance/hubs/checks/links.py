@@ -73,6 +73,7 @@ async def keys(bench: HubBench) -> Keys:
     impostor.swap_key(new_identity())
     for one in everybody:
         one.cut()
+    await bench.pause(0.3)  # what was under way to the right key when it was cut is heard until then
     since = len(impostor.heard)
     connections = len(impostor.connections)
     deadline_s = bench.elapsed_s + BACK_S
