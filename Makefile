@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PAGE_SOURCES := $(shell find dashboard -type f -not -path '*/node_modules/*' 2>/dev/null)
 
-.PHONY: setup demo test test-all test-kit test-peers test-wheel lint docs reports bench generate clean
+.PHONY: setup demo test test-all test-kit self-test test-peers test-wheel lint docs reports bench generate clean
 
 setup: $(VENV)/.ready src/ores/hub/page/index.html
 
@@ -35,9 +35,12 @@ test: lint
 test-all: lint
 	$(BIN)/pytest -m 'not peers' -o timeout=7200
 
-# The conformance kit against everything that is wrong on purpose: about half an hour on two cores.
+# Judgements of a minute each: the maker's pages, the module in C, some mutants.
 test-kit: setup
 	$(BIN)/pytest -m kit
+
+# The conformance kit against everything that is wrong on purpose: an hour on two cores.
+self-test: setup
 	$(BIN)/ores conform --self-test --json
 
 # Every reference implementation, run as a user would and judged; writes standard/conformance/reports.
