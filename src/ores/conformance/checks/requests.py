@@ -157,10 +157,10 @@ async def request_interlocked(bench: Bench) -> None:
     await bench.pause(LATER_S)
     after = await bench.next_state()
     for one in tried:
-        for capability, name in (("job", "phase"), ("form_grid", "forming")):
+        for capability, name, done in (("job", "phase", "running"), ("form_grid", "forming", True)):
             was, now = (point(state, one.id, capability, name) for state in (before, after))
             need(
-                was == now or now in {"done", "paused", "idle"},
+                was == now or now != done,
                 f"{one.request} of {one.id} was refused, for {one.why}; {LATER_S:g} s later "
                 f"{capability}.{name} is {now} and was {was}: what was refused is not done later",
             )

@@ -35,11 +35,11 @@ def _job(seams: Seams, change: Callable[[Any], Any]) -> None:
 
 @broken("job-not-leased")
 def can_be_limited_in_the_middle(seams: Seams) -> None:
-    """A washer that follows limits."""
+    """A dryer that follows limits."""
 
     def limited(one: model.Element) -> model.Element:
         able = msgspec.structs.replace(one.capabilities, limit=model.LimitCapability(consume=True))
-        return msgspec.structs.replace(one, capabilities=able) if one.id == "washer" else one
+        return msgspec.structs.replace(one, capabilities=able) if one.id == "dryer" else one
 
     seams.attribute(description, "_check_job", lambda _element: None)
     seams.devices.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 from ores.conformance.broken.registry import broken
 from ores.conformance.broken.seams import Asked, Seams
 from ores.conformance.broken.whole import Whole
+from ores.conformance.checks import memory, restart
 from ores.module import Refused
+
+RESTARTING = (
+    *(check.name for section in (restart.section, memory.section) for check in section.checks),
+    *("counter-epoch", "element-ids-stable"),
+)
+"""What nobody can judge where nobody is there to switch the module off and on."""
 
 
 def _results(seams: Seams, change: Callable[[Any], Any]) -> None:
@@ -42,7 +50,7 @@ def refuses_without_a_word(seams: Seams) -> None:
     _results(seams, lambda body: {name: value for name, value in body.items() if name != "detail"})
 
 
-@broken("request-answered", variant="word")
+@broken("request-answered", variant="word", also=("tie-permit-is-no-order",))
 def answers_with_a_word_of_its_own(seams: Seams) -> None:
     """It says `ok`."""
 
@@ -56,14 +64,15 @@ def answers_with_a_word_of_its_own(seams: Seams) -> None:
 
 @broken("request-interlocked")
 def does_later_what_it_has_refused(seams: Seams) -> None:
-    """It keeps the order, and carries it out as soon as it has a moment."""
+    """Who asks twice means it: it keeps the order, and carries it out as soon as it has a moment."""
 
     def keep(device: Whole) -> None:
         ask = device.request
+        times = itertools.count(1)
 
         def request(name: str, asked: str) -> Refused | None:
             refused = ask(name, asked)
-            if refused is not None and name == "washer":
+            if refused is not None and name == "washer" and next(times) > 1:
                 device.clock.call_at(device.clock.now() + 1, begin)
             return refused
 
@@ -115,7 +124,7 @@ def can_be_forced(seams: Seams) -> None:
     seams.answers.append(answer)
 
 
-@broken("restart-offered")
+@broken("restart-offered", also=RESTARTING)
 def offers_no_restart(seams: Seams) -> None:
     """It never needs one, and so nobody has built it."""
     seams.on_description(lambda page: {name: value for name, value in page.items() if name != "requests"})

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from ores import model
 from ores.conformance.broken import whole
 from ores.conformance.broken.registry import broken
 from ores.conformance.broken.seams import Seams
 from ores.conformance.broken.whole import Tie, Whole
-from ores.module import Effective, Refused
+from ores.module import Effective, Refused, description
 from ores.module.control import Control
 
 
@@ -31,21 +34,19 @@ def _requests(seams: Seams, wrong: Callable[[Whole, str, str], bool]) -> None:
 def has_a_tie_that_leases_switch(seams: Seams) -> None:
     """It opens, so it is a switch."""
 
-    def page(found: Any) -> Any:
-        elements = found.get("elements", [])
-        return {**found, "elements": [switched(one) for one in elements]} if elements else found
-
-    def switched(one: Any) -> Any:
-        if one["id"] != "tie":
-            return one
-        return {**one, "capabilities": {**one["capabilities"], "switch": {"critical": True}}}
+    def switched(one: model.Element) -> model.Element:
+        able = msgspec.structs.replace(one.capabilities, switch=model.SwitchCapability(critical=True))
+        return msgspec.structs.replace(one, capabilities=able) if one.id == "tie" else one
 
     def state(found: Any) -> Any:
         elements = found["elements"]
         tie = {**elements["tie"], "switch": {"closed": elements["tie"]["isolate"]["closed"]}}
         return {**found, "elements": {**elements, "tie": tie}}
 
-    seams.on_description(page)
+    seams.attribute(description, "_check_capabilities", lambda _element: None)
+    seams.devices.append(
+        lambda device: setattr(device, "elements", tuple(switched(one) for one in device.elements))
+    )
     seams.on_state(state)
 
 
