@@ -199,6 +199,16 @@ def test_a_device_that_notices_changes_itself_is_told_whom_to_call(things):
     assert (bench.state.uptime_ms, bench.state.elements["battery"].ac_measure.power_w) == (500, 3000.0)
 
 
+def test_a_device_may_have_news_in_the_moment_in_which_it_learns_whom_to_call(things):
+    class Eager(things.Battery):
+        def tell(self, changed):
+            changed()
+
+    bench = things.Bench(Eager())
+    assert bench.state.uptime_ms == 0
+    assert len(bench.states()) == 1
+
+
 def test_a_small_change_waits_for_its_period(things):
     battery = things.Battery()
     bench = things.Bench(battery, policies={"free": lambda situation: {}}, notable_w=50.0)

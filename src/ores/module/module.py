@@ -212,8 +212,8 @@ class Module:
 
     def changed(self) -> None:
         """The device has news: read it now, and tell at once what is notable, at most ten times a second."""
-        if self._stopped:
-            return  # the device may outlive its module
+        if self._stopped or not self._sent:
+            return  # the device may outlive its module; the first state, which is about to come, tells all
         wait_s = self._sent_s + PUSH_MIN_S - self._clock.now()
         if wait_s > 0:
             if "look" not in self._timers:
