@@ -248,7 +248,6 @@ def test_the_kit_never_keeps_more_than_it_can_bear(illness, tmp_path):
     assert "does not conform" in out
 
 
-@pytest.mark.long  # a race is known: Ctrl-C in the moment of a time-out may be swallowed
 def test_who_stops_the_kit_hears_what_was_put_back(tmp_path):
     with ill("falls_mute", tmp_path) as at:
         kit = subprocess.Popen(

@@ -213,7 +213,10 @@ async def _test(
     judging = asyncio.create_task(judge_apart(pool, kind.name))
 
     async def compared(mutant: Broken) -> Judged:
-        report = await judge_apart(pool, kind.name, mutant.name)
+        try:
+            report = await judge_apart(pool, kind.name, mutant.name)
+        except (NoSubject, RuntimeError) as error:
+            return Judged(mutant.name, mutant.check, killed=False, others={"": f"not judged: {error}"})
         reference = await judging
         failed = {found.check: found.message for found in reference.results if found.status in BAD}
         return _compare(mutant, report, failed)
@@ -268,7 +271,11 @@ async def running(command: Sequence[str]) -> AsyncIterator[dict[str, str]]:
         try:
             if process.stdout is None:
                 raise RuntimeError("no standard output")
-            line = await asyncio.wait_for(asyncio.to_thread(process.stdout.readline), READY_S)
+            try:
+                async with asyncio.timeout(READY_S):
+                    line = await asyncio.to_thread(process.stdout.readline)
+            except TimeoutError as error:
+                raise RuntimeError(f"{' '.join(command)} said nothing for {READY_S:g} s") from error
             if not line:
                 raise RuntimeError(f"{' '.join(command)} ended without a word")
             yield json.loads(line)

@@ -121,12 +121,14 @@ async def no_open_side_door(bench: Bench) -> None:
 async def _ask(host: str, port: int) -> bytes:
     """The answer to a write of nothing; empty where nobody answers."""
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), ASK_S)
+        async with asyncio.timeout(ASK_S):
+            reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return b""
     try:
         writer.write(WRITE_NOTHING)
-        return await asyncio.wait_for(reader.read(64), ASK_S)
+        async with asyncio.timeout(ASK_S):
+            return await reader.read(64)
     except (OSError, TimeoutError):
         return b""
     finally:

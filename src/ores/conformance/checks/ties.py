@@ -104,10 +104,10 @@ async def _silence(bench: Bench, found: Island) -> None:
     stream = await bench.stream()
     begun = len(stream.states) - 1
     await bench.give({}, ttl_s=SILENCE_S)
-    await bench.next_state(lambda now: now.get("lease"), what="a state under the lease")
+    await bench.pause(SILENCE_S)
     await bench.next_state(
         lambda now: not now.get("lease"),
-        timeout_s=SILENCE_S + OPENS_S + bench.period_s,
+        timeout_s=OPENS_S + bench.period_s,
         what="a state without a lease",
     )
     found.held += [state for _, state in stream.states[begun:]]

@@ -190,15 +190,13 @@ class App:
         )
         url = self.where.url + BASE_PATH + "/stream"
         try:
-            socket = await asyncio.wait_for(
-                session.ws_connect(
+            async with asyncio.timeout(ANSWER_S):
+                socket = await session.ws_connect(
                     url,
                     headers={**self.headers, **(headers or {})},
                     max_msg_size=ANSWER_MAX_BYTES,
                     compress=0,
-                ),
-                ANSWER_S,
-            )
+                )
         except aiohttp.WSServerHandshakeError as error:
             await session.close()
             raise Unreachable(f"the stream was not opened: status {error.status}") from error

@@ -105,7 +105,8 @@ class HubBench:
         deadline_s = self.elapsed_s + PATIENCE_S
         while self.elapsed_s < deadline_s:
             try:
-                await asyncio.wait_for(self.nobody.request("GET", "/session", quiet=True), 5.0)
+                async with asyncio.timeout(5.0):
+                    await self.nobody.request("GET", "/session", quiet=True)
             except (Failed, TimeoutError):
                 await asyncio.sleep(0.5)
             else:
@@ -428,7 +429,8 @@ class HubBench:
         await asyncio.gather(*self._tasks, *self._once.values(), return_exceptions=True)
         for player in tuple(self.players.values()):
             try:
-                await asyncio.wait_for(self.owner.request("DELETE", f"/modules/{player.id}"), 10.0)
+                async with asyncio.timeout(10.0):
+                    await self.owner.request("DELETE", f"/modules/{player.id}")
             except (Failed, TimeoutError):
                 continue
             finally:

@@ -76,7 +76,8 @@ class Browse:
     async def _wait(self, timeout_s: float) -> None:
         self._news.clear()
         try:
-            await asyncio.wait_for(self._news.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._news.wait()
         except TimeoutError:
             return
 

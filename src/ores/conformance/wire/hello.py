@@ -52,13 +52,15 @@ async def offer_the_least(target: Target) -> ServerHello:
         Failed: It answers with half of one.
     """
     try:
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(target.host, target.port), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            reader, writer = await asyncio.open_connection(target.host, target.port)
     except (OSError, TimeoutError) as error:
         raise Unreachable(f"no connection to {target.host}:{target.port}: {error}") from error
     try:
         writer.write(_client_hello(target.host))
-        kind, _, length = struct.unpack("!BHH", await asyncio.wait_for(reader.readexactly(5), CONNECT_S))
-        record = await asyncio.wait_for(reader.readexactly(length), CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            kind, _, length = struct.unpack("!BHH", await reader.readexactly(5))
+            record = await reader.readexactly(length)
     except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
         raise Unreachable("the server ended the connection at a ClientHello") from error
     finally:

@@ -25,6 +25,7 @@ ANSWER_S: Final = 6.0
 BODY_MAX: Final = 262_144  # four times what any message may have: enough to see that it is too much
 FAULTS_MAX: Final = 1000
 MISSING: Final = object()
+ENDS: Final = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +158,10 @@ class Peer:
         self._note("kit", "open /stream", None)
         session = aiohttp.ClientSession(connector=self._connector())
         try:
-            socket = await asyncio.wait_for(
-                session.ws_connect(
+            async with asyncio.timeout(timeout_s):
+                socket = await session.ws_connect(
                     self.target.url + "/stream", max_msg_size=BODY_MAX, autoping=False, compress=0
-                ),
-                timeout_s,
-            )
+                )
         except aiohttp.WSServerHandshakeError as error:
             await session.close()
             raise NotOpened(f"the stream was not opened: status {error.status}") from error
@@ -213,7 +212,15 @@ class Peer:
 
 
 class Stream:
-    """An open WebSocket; frames are kept with the moment of their receipt."""
+    """An open WebSocket; frames are kept with the moment of their receipt.
+
+    Attributes:
+        frames: So far, each with the moment of its receipt.
+        faults: What came that is no frame.
+        pongs: The latest, each with the moment of its receipt.
+        closed: It has ended.
+        close_code: With which status the subject ended it; 1006 where it said none; None while it is open.
+    """
 
     def __init__(
         self,
@@ -231,17 +238,13 @@ class Stream:
         self._elapsed_s: Final = elapsed_s
         self._news: Final = asyncio.Condition()
         self.closed = False
+        self.close_code: int | None = None
         self._reader: Final = asyncio.create_task(self._read())
 
     @property
     def socket(self) -> aiohttp.ClientWebSocketResponse:
         """For pings, and frames that no well-behaved hub would send."""
         return self._socket
-
-    @property
-    def close_code(self) -> int | None:
-        """With which status the subject closed the stream."""
-        return self._socket.close_code
 
     @property
     def states(self) -> list[tuple[float, dict[str, Any]]]:
@@ -324,7 +327,8 @@ class Stream:
     async def close(self) -> None:
         """End the stream from the kit's side."""
         try:
-            await asyncio.wait_for(self._socket.close(), 2.0)
+            async with asyncio.timeout(2.0):
+                await self._socket.close()
         except (TimeoutError, aiohttp.ClientError, OSError):
             self.faults.append("the close of the stream was not answered")
         self._reader.cancel()
@@ -335,16 +339,20 @@ class Stream:
     async def _wait(self, timeout_s: float) -> None:
         async with self._news:
             try:
-                await asyncio.wait_for(self._news.wait(), min(timeout_s, 0.5))
+                async with asyncio.timeout(min(timeout_s, 0.5)):
+                    await self._news.wait()
             except TimeoutError:
                 return
 
     async def _read(self) -> None:
         try:
-            async for message in self._socket:
+            while (message := await self._socket.receive()).type not in ENDS:
                 await self._take(message)
                 if len(self.faults) > FAULTS_MAX:
                     break
+            told = message.type is aiohttp.WSMsgType.CLOSE
+            # its own word: the answer to it may find the subject gone already, and aiohttp says 1006 then
+            self.close_code = message.data if told else self._socket.close_code
         except Failed as error:
             self.faults.append(str(error))
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:

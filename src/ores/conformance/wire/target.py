@@ -131,7 +131,8 @@ class RawConnection:
             Unreachable: Nothing came in time, or the connection broke.
         """
         try:
-            return await asyncio.wait_for(self.reader.read(most_bytes), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self.reader.read(most_bytes)
         except TimeoutError as error:
             raise Unreachable(f"nothing came within {timeout_s:g} s") from error
         except (OSError, ssl.SSLError) as error:
@@ -141,7 +142,8 @@ class RawConnection:
         """End it."""
         self.writer.close()
         try:
-            await asyncio.wait_for(self.writer.wait_closed(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self.writer.wait_closed()
         except TimeoutError:
             self.writer.transport.abort()  # a peer that hangs does not answer a goodbye
         except (OSError, ssl.SSLError):
@@ -168,12 +170,10 @@ async def connect(
     """
     name = target.host if server_name == "" else server_name
     try:
-        reader, writer = await asyncio.wait_for(
-            asyncio.open_connection(
+        async with asyncio.timeout(timeout_s):
+            reader, writer = await asyncio.open_connection(
                 target.host, target.port, ssl=tls or context(), server_hostname=name or "", limit=2**20
-            ),
-            timeout_s,
-        )
+            )
     except TimeoutError as error:
         raise Unreachable(
             f"no TLS connection to {target.host}:{target.port} within {timeout_s:g} s"

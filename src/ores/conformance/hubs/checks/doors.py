@@ -234,9 +234,8 @@ async def hub_idle_connections(bench: HubBench) -> None:
     try:
         for _ in range(IDLE):
             try:
-                _, writer = await asyncio.wait_for(
-                    asyncio.open_connection(bench.where.host, bench.where.port), 2.0
-                )
+                async with asyncio.timeout(2.0):
+                    _, writer = await asyncio.open_connection(bench.where.host, bench.where.port)
             except (OSError, TimeoutError):
                 break
             writers.append(writer)
@@ -277,9 +276,10 @@ async def certificate_at(where: Where) -> x509.Certificate:
         Failed: There is no TLS, or no certificate.
     """
     try:
-        _, writer = await asyncio.wait_for(
-            asyncio.open_connection(where.host, where.port, ssl=blind_tls(), server_hostname=""), 5.0
-        )
+        async with asyncio.timeout(5.0):
+            _, writer = await asyncio.open_connection(
+                where.host, where.port, ssl=blind_tls(), server_hostname=""
+            )
     except (OSError, TimeoutError, ssl.SSLError) as error:
         raise Failed(f"there is no TLS 1.2 or later at {where.url}: {error}") from error
     found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
