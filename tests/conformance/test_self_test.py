@@ -1,4 +1,4 @@
-"""The kit judged by itself: its arithmetic, and a few mutants; `ores conform --self-test` runs them all."""
+"""The kit judged by itself: its arithmetic; `ores conform --self-test` does it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from ores.conformance.broken.sweep import argument_for, survivors_argued
-from ores.conformance.self_test import Judged, Kind, SelfTest, _compare, _sum_up, self_test
+from ores.conformance.self_test import Judged, Kind, SelfTest, _compare, _sum_up
 from ores.conformance.self_test import Tested as Outcome
 from ores.conformance.standard import Requirement
 from ores.conformance.verdict import Report, Result, Status
-
-SOME = (
-    "tls-13-only",
-    "pairing-one-answer",
-    "description-id",
-    "lease-other-boot",
-    "lease-expires",
-    "failsafe-survives-reboot",
-)
 
 
 def row(name: str, *, check: str | None = None, untestable: str | None = None, **other) -> Requirement:
@@ -156,13 +147,3 @@ def test_an_argument_may_stand_for_many_survivors(tmp_path):
     assert argument_for("rescale state.elements.*.energy.energy_in_wh", argued) == "as good"
     assert argument_for("delay GET /policy", argued) == "in time"
     assert argument_for("drop state.elements.*.energy.energy_in_wh", argued) == ""
-
-
-@pytest.mark.kit
-@pytest.mark.timeout(600)  # a judgement takes a minute, and a mutant that seems to survive is judged twice
-async def test_some_mutants_are_caught_and_the_reference_passes():
-    found = await self_test(only=SOME, kind="module", side_by_side=len(SOME) + 1)
-    assert found.reference == {}
-    assert found.silent == ()
-    assert {judged.name: dict(judged.others) for judged in found.judged if not judged.clean} == {}
-    assert {judged.check for judged in found.judged} == set(SOME)

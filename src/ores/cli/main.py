@@ -206,6 +206,7 @@ def conform(
     only: Annotated[list[str] | None, typer.Option(help="Run only this check; may be repeated.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show passed checks too.")] = False,
     self_test: Annotated[bool, typer.Option("--self-test", help="Judge the kit by its mutants.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Mutants meet their own checks alone.")] = False,
     sweep: Annotated[int, typer.Option(help="Alter every Nth field of the reference; list survivors.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -215,7 +216,7 @@ def conform(
     if sweep:
         sys.exit(sweep_the_kit(" ".join(only or ()), sweep, as_json=as_json))
     if self_test:
-        sys.exit(test_the_kit(tuple(only or ()), "hub" if hub else "", as_json=as_json))
+        sys.exit(test_the_kit(tuple(only or ()), "hub" if hub else "", quick=quick, as_json=as_json))
     checks = tuple(only or ())
     wanted = Wanted(
         address, code, profile, report, max_power, restart, checks, as_json, verbose, hub, token, network

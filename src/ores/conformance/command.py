@@ -27,8 +27,6 @@ from ores.conformance.wire.target import BadTarget
 EXIT_CONFORMS: Final = 0
 EXIT_DOES_NOT: Final = 1
 EXIT_USAGE: Final = 2
-WAYS_IN: Final = ("pairing-proof", "hub-pairs-by-code")
-"""What every other check builds on: judged also where only some are."""
 EXIT_STOPPED: Final = 130
 
 
@@ -66,7 +64,7 @@ def conform(wanted: Wanted) -> int:
         say=lambda text: console.print(f"[bold]{text}[/]", highlight=False),
         tell=terminal.teller(console, verbose=wanted.verbose),
         ask=_ask,
-        only=frozenset((*wanted.only, *WAYS_IN)) if wanted.only else None,
+        only=frozenset(wanted.only),
         standard=standard,
     )
     try:
@@ -150,8 +148,14 @@ async def _ask(what: str) -> bool:
     return bool(sys.stdin.readline())
 
 
-def test_the_kit(only: tuple[str, ...], kind: str, *, as_json: bool) -> int:
+def test_the_kit(only: tuple[str, ...], kind: str, *, quick: bool, as_json: bool) -> int:
     """Judge the kit by its own mutants and say how it went.
+
+    Args:
+        only: Names of mutants, or of their checks; empty judges all.
+        kind: `module` or `hub`; empty judges both.
+        quick: Mutants meet their own checks alone.
+        as_json: One object on standard output, for programs.
 
     Returns:
         0 where every mutant was caught and nothing else was blamed, else 1.
@@ -166,7 +170,7 @@ def test_the_kit(only: tuple[str, ...], kind: str, *, as_json: bool) -> int:
         others = "".join(f"\n     also {name}: {message}" for name, message in judged.others.items())
         console.print(f" {mark} {judged.name}{found}{escape(others)}", highlight=False)
 
-    result = asyncio.run(self_test(only=only, kind=kind, tell=tell))
+    result = asyncio.run(self_test(only=only, kind=kind, quick=quick, tell=tell))
     found = result.as_json()
     if as_json:
         sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")

@@ -28,6 +28,8 @@ from ores.conformance.wire.target import target_of
 STANDARD_VERSION: Final = "1.0"
 HTTP_OK: Final = 200
 ABOUT: Final = ("id", "maker", "model", "firmware_version", "ores", "profiles")
+WAYS_IN: Final = ("pairing-proof", "hub-pairs-by-code")
+"""What every other check builds on: judged also where only some are."""
 ABOUT_HUB: Final = ("id", "name", "version", "ores")
 
 
@@ -46,7 +48,7 @@ class Judge:
         say: Tells what happens.
         tell: Hears each result at once.
         ask: Asks the person to act at the device.
-        only: Names of the checks to run; None runs all.
+        only: Names of the checks to run, the ways in beside them; empty runs all.
         stop_at_once: End with the first failure, warning or note.
         standard: What is demanded.
     """
@@ -56,7 +58,7 @@ class Judge:
     say: Callable[[str], None] = lambda _: None
     tell: Callable[[Result], None] = lambda _: None
     ask: Callable[[str], Awaitable[bool]] = _nobody
-    only: frozenset[str] | None = None
+    only: frozenset[str] = frozenset()
     stop_at_once: bool = False
     standard: Standard = field(default_factory=Standard)
 
@@ -149,7 +151,8 @@ class Judge:
         tell: Callable[[Result], None],
         alive: Callable[[], Awaitable[bool]],
     ) -> Runner[BenchT]:
-        return Runner(bench, facts, self.say, tell, alive, self.only, self.stop_at_once)
+        only = self.only.union(WAYS_IN) if self.only else None
+        return Runner(bench, facts, self.say, tell, alive, only, self.stop_at_once)
 
 
 class NoSubject(Exception):

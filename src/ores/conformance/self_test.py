@@ -179,6 +179,7 @@ async def self_test(
     *,
     only: Sequence[str] = (),
     kind: str = "",
+    quick: bool = False,
     side_by_side: int = 0,
     tell: Callable[[Judged], None] = lambda _: None,
 ) -> SelfTest:
@@ -187,12 +188,14 @@ async def self_test(
     Args:
         only: Names of mutants or of their checks; empty judges all.
         kind: `module` or `hub`; empty judges both.
+        quick: A mutant meets the check that has to catch it, and all others only where that one does not:
+            says whether the kit can be fooled, and not whether it blames the innocent.
         side_by_side: How many at once; 0 chooses by the number of processors.
         tell: Hears each mutant at once.
     """
     chosen = [one for one in kinds() if kind in {"", one.name}]
     with judges(side_by_side) as pool:
-        return _sum_up(Standard(), [await _test(one, only, pool, tell) for one in chosen])
+        return _sum_up(Standard(), [await _test(one, only, pool, tell, quick=quick) for one in chosen])
 
 
 def judges(side_by_side: int = 0) -> ProcessPoolExecutor:
@@ -205,16 +208,21 @@ def judges(side_by_side: int = 0) -> ProcessPoolExecutor:
 
 
 async def _test(
-    kind: Kind, only: Sequence[str], pool: ProcessPoolExecutor, tell: Callable[[Judged], None]
+    kind: Kind,
+    only: Sequence[str],
+    pool: ProcessPoolExecutor,
+    tell: Callable[[Judged], None],
+    *,
+    quick: bool,
 ) -> Tested:
     chosen = [one for one in kind.broken.values() if not only or one.name in only or one.check in only]
     if only and not chosen:
         return Tested(kind, None, ())
     judging = asyncio.create_task(judge_apart(pool, kind.name))
 
-    async def compared(mutant: Broken) -> Judged:
+    async def compared(mutant: Broken, *checks: str) -> Judged:
         try:
-            report = await judge_apart(pool, kind.name, mutant.name)
+            report = await judge_apart(pool, kind.name, mutant.name, Manner(frozenset(checks)))
         except (NoSubject, RuntimeError) as error:
             return Judged(mutant.name, mutant.check, killed=False, others={"": f"not judged: {error}"})
         reference = await judging
@@ -222,7 +230,7 @@ async def _test(
         return _compare(mutant, report, failed)
 
     async def one(mutant: Broken) -> Judged:
-        judged = await compared(mutant)
+        judged = await compared(mutant, *([mutant.check] if quick else []))
         if not judged.clean:
             judged = await compared(mutant)
         tell(judged)
@@ -232,8 +240,24 @@ async def _test(
     return Tested(kind, await judging, judged)
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How thoroughly to judge.
+
+    Attributes:
+        checks: Only these; empty is all.
+        stop_at_once: End with the first failure.
+    """
+
+    checks: frozenset[str] = frozenset()
+    stop_at_once: bool = False
+
+
+THOROUGH: Final = Manner()
+
+
 async def judge_apart(
-    pool: ProcessPoolExecutor, kind: str, name: str = "whole", *, sweeping: bool = False
+    pool: ProcessPoolExecutor, kind: str, name: str = "whole", manner: Manner = THOROUGH
 ) -> Report:
     """Run a reference, a mutant or an alteration, and judge it, each in a process of its own.
 
@@ -241,20 +265,20 @@ async def judge_apart(
         pool: Of judges.
         kind: `module` or `hub`.
         name: Of what is run; `whole` is the reference.
-        sweeping: End with the first failure.
+        manner: How thoroughly.
     """
-    return await asyncio.get_running_loop().run_in_executor(pool, _judge_here, kind, name, sweeping)
+    return await asyncio.get_running_loop().run_in_executor(pool, _judge_here, kind, name, manner)
 
 
-def _judge_here(kind: str, name: str, sweeping: bool) -> Report:
+def _judge_here(kind: str, name: str, manner: Manner) -> Report:
     """In a judge's process."""
-    return asyncio.run(judge_one(next(one for one in kinds() if one.name == kind), name, sweeping=sweeping))
+    return asyncio.run(judge_one(next(one for one in kinds() if one.name == kind), name, manner))
 
 
-async def judge_one(kind: Kind, name: str = "whole", *, sweeping: bool = False) -> Report:
+async def judge_one(kind: Kind, name: str = "whole", manner: Manner = THOROUGH) -> Report:
     """Run a reference, a mutant or an alteration in a process of its own, and judge it here."""
     async with running([sys.executable, "-m", kind.runs, name]) as at:
-        report = await kind.judge(Judge(stop_at_once=sweeping), at)
+        report = await kind.judge(Judge(only=manner.checks, stop_at_once=manner.stop_at_once), at)
         return report if name == "whole" else replace(report, messages=())
 
 
@@ -413,7 +437,7 @@ async def sweep(
 
         async def noticed(name: str) -> bool:
             try:
-                report = await judge_apart(pool, "module", name, sweeping=True)
+                report = await judge_apart(pool, "module", name, Manner(stop_at_once=True))
                 found = any(result.status in BLAMED for result in report.results)
             except NoSubject:
                 found = True
