@@ -9,18 +9,20 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from ores.conformance.check import Failed, Unreachable, fail, need, not_applicable, short
+from ores.conformance.once import Once
 from ores.conformance.standard import Standard
 from ores.conformance.transcript import Transcript
 from ores.conformance.verdict import Result
 from ores.conformance.wire import pairing
+from ores.conformance.wire.caller import MISSING, Answer
 from ores.conformance.wire.identity import Identity, fingerprint_of, new_identity
-from ores.conformance.wire.peer import MISSING, Answer, Peer, Stream
+from ores.conformance.wire.peer import Peer
+from ores.conformance.wire.stream import Stream
 from ores.conformance.wire.target import RawConnection, Target, connect, context
 
-OUTCOME = TypeVar("OUTCOME")
 RESULT_S: Final = 3.0
 RESTART_S: Final = 60.0
 CLOSING_S: Final = 0.05
@@ -106,7 +108,7 @@ class Bench:
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
         self._folder = tempfile.TemporaryDirectory(prefix="ores-conform-")
-        self._once: dict[Any, asyncio.Future[Any]] = {}
+        self.once: Once[Bench] = Once(self)
         self._stream: Stream | None = None
         self._peers: list[Peer] = []
         self.identity: Identity = new_identity()
@@ -165,22 +167,6 @@ class Bench:
             self.fingerprint = fingerprint_of(raw.certificate)
         finally:
             await raw.close()
-
-    async def once(self, scenario: Callable[[Bench], Awaitable[OUTCOME]]) -> OUTCOME:
-        """Run a scenario that several checks look at, once; a failure fails all of them."""
-        if scenario not in self._once:
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._once[scenario] = future
-            try:
-                future.set_result(await scenario(self))
-            except Exception as error:  # noqa: BLE001 - handed to every check that looks at it
-                future.set_exception(error)
-                future.exception()  # seen: several checks, or none, may look at it
-            except asyncio.CancelledError:
-                future.set_exception(Failed("what this check looks at was not over in time"))
-                future.exception()
-                raise
-        return await self._once[scenario]  # type: ignore[no-any-return]
 
     # What the module is
 
@@ -508,7 +494,25 @@ class Bench:
                 "give --restart COMMAND, or run the kit where it can ask you"
             )
 
-    # The end
+    # How sections begin and end
+
+    async def described(self) -> None:
+        """Be paired, with the description read.
+
+        Raises:
+            Failed: Pairing did not succeed, or a page is none.
+        """
+        need(self.paired, "pairing has to succeed, and did not")
+        await self.read_description()
+
+    async def at_rest(self) -> None:
+        """The same, with nothing in force.
+
+        Raises:
+            Failed: As `described`; or an empty lease is refused.
+        """
+        await self.described()
+        await self.calm()
 
     async def put_back(self) -> None:
         """Restore failsafe limits, policy and settings as they were found.

@@ -100,3 +100,9 @@ def short(value: Any) -> str:
     """A value for a sentence, never endless."""
     text = repr(value)
     return text if len(text) <= SHORT else text[: SHORT - 1] + "…"
+
+
+def plain(error: Exception) -> str:
+    """An error of a library for a sentence, never endless."""
+    text = str(error) or type(error).__name__
+    return text if len(text) <= SHORT else text[: SHORT - 1] + "…"

@@ -15,14 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from ores.conformance.bench import Options
-from ores.conformance.hubs.app import where_of
 from ores.conformance.hubs.bench import HubOptions
 from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.report import files, terminal
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report
 from ores.conformance.wire.pairing import BadCode
-from ores.conformance.wire.target import BadTarget
+from ores.conformance.wire.target import BadTarget, hub_of
 
 EXIT_CONFORMS: Final = 0
 EXIT_DOES_NOT: Final = 1
@@ -89,7 +88,7 @@ async def _judged(judge: Judge, wanted: Wanted) -> Report:
         return await judge.module(wanted.address, wanted.code)
     options = HubOptions(
         token=wanted.token,
-        network=where_of(wanted.network) if wanted.network else None,
+        network=hub_of(wanted.network) if wanted.network else None,
         restart_command=wanted.restart_command,
         may_ask=sys.stdin.isatty(),
     )

@@ -14,16 +14,15 @@ from ores.conformance import care
 from ores.conformance.bench import Bench, Options
 from ores.conformance.check import BenchT, Failed, Section, short
 from ores.conformance.checks import SECTIONS
-from ores.conformance.hubs.app import where_of
 from ores.conformance.hubs.bench import HubBench, HubOptions
 from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
 from ores.conformance.runner import OnBench, Runner
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report, Result
+from ores.conformance.wire.caller import Answer
 from ores.conformance.wire.pairing import secret_of
-from ores.conformance.wire.peer import Answer
 from ores.conformance.wire.target import context as tls_context
-from ores.conformance.wire.target import target_of
+from ores.conformance.wire.target import hub_of, target_of
 
 STANDARD_VERSION: Final = "1.0"
 HTTP_OK: Final = 200
@@ -117,7 +116,7 @@ class Judge:
             BadTarget: The address is none.
             NoSubject: There is no ORES hub at the address, or one that cannot be judged.
         """
-        bench = HubBench(self.standard, where_of(address), options, self.say, self.ask)
+        bench = HubBench(self.standard, hub_of(address), options, self.say, self.ask)
         began = datetime.now(UTC)
 
         def heard(result: Result) -> None:
@@ -135,7 +134,7 @@ class Judge:
         return Report(
             kind="hub",
             subject={name: bench.status[name] for name in ABOUT_HUB if name in bench.status},
-            target=bench.where.url,
+            target=bench.target.root,
             began=began.isoformat(timespec="seconds"),
             took_s=round(bench.elapsed_s, 1),
             kit=kit_version(),
@@ -196,7 +195,7 @@ async def _preflight_hub(bench: HubBench) -> None:
     Raises:
         NoSubject: It says what was found instead.
     """
-    where = bench.where.url
+    where = bench.target.root
     try:
         session = (await bench.nobody.request("GET", "/session")).json
     except Failed as error:

@@ -24,13 +24,12 @@ from ores.conformance.broken.sweep import alterations, argument_for, survivors_a
 from ores.conformance.check import BenchT, Section
 from ores.conformance.checks import SECTIONS
 from ores.conformance.checks.claim import SUMS
-from ores.conformance.hubs.app import where_of
 from ores.conformance.hubs.bench import HubOptions
 from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
 from ores.conformance.judge import Judge, NoSubject
 from ores.conformance.standard import Requirement, Standard
 from ores.conformance.verdict import Report, Status
-from ores.conformance.wire.target import BASE_PATH
+from ores.conformance.wire.target import BASE_PATH, hub_of
 
 BAD: Final = frozenset({Status.FAIL, Status.WARN, Status.NOTE, Status.KIT_FAILURE})
 BLAMED: Final = BAD - {Status.KIT_FAILURE}
@@ -167,7 +166,7 @@ def kinds() -> tuple[Kind, ...]:
 
 
 def _judge_hub(judge: Judge, at: Mapping[str, str]) -> Awaitable[Report]:
-    return judge.hub(at["url"], HubOptions(network=where_of(at["network"]), restart_command=at["restart"]))
+    return judge.hub(at["url"], HubOptions(network=hub_of(at["network"]), restart_command=at["restart"]))
 
 
 def names_of(sections: Sequence[Section[BenchT]]) -> tuple[str, ...]:

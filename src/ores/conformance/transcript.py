@@ -55,6 +55,16 @@ class Line:
         }
 
 
+def legible(raw: bytes) -> Any:
+    """A body as it is kept: parsed JSON, else text; None where there is none."""
+    if not raw:
+        return None
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw[:TEXT_MAX].decode("utf-8", "replace")
+
+
 def without_secrets(body: Any) -> Any:
     """The same, with proofs and other secrets replaced by how long they are."""
     if isinstance(body, dict):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, short
-from ores.conformance.checks.description import begin, judged_profiles
+from ores.conformance.checks.description import judged_profiles
 from ores.conformance.checks.seen import Seen
 from ores.conformance.standard import Requirement, Standard
 from ores.conformance.verdict import Result, Status
@@ -71,16 +71,10 @@ def _binds(row: Requirement, actors: set[str]) -> bool:
     return row.level == "MUST" and bool(actors & set(row.profiles))
 
 
-async def _ready(bench: Bench) -> None:
-    """Be paired, described, and with nothing in force."""
-    await begin(bench)
-    await bench.calm()
-
-
 declared: Section[Bench] = Section(
     "declared",
     "Gives each command that is declared once, as gently as it goes: rated limits, set-points of 0.",
-    begin=_ready,
+    begin=Bench.at_rest,
 )
 
 

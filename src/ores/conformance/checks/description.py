@@ -18,13 +18,9 @@ MAKERS_WORD: Final = re.compile(
 )
 
 
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-
-
-section: Section[Bench] = Section("description", "Reads the description. Nothing is changed.", begin=begin)
+section: Section[Bench] = Section(
+    "description", "Reads the description. Nothing is changed.", begin=Bench.described
+)
 
 
 @section.check("description-id")

@@ -7,14 +7,13 @@ from typing import Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, not_applicable, short
-from ores.conformance.checks.description import begin
 
 SEVERAL_CONDUCTORS: Final = frozenset({"split_phase", "three_phase"})
 AC_KINDS: Final = frozenset({"inverter", "ac_port", "circuit", "meter", "evse", "load", "heat", "generator"})
 LIMITS: Final = (("consume", "consume_max_w"), ("produce", "produce_max_w"), ("current", "current_max_a"))
 
 section: Section[Bench] = Section(
-    "elements", "Looks at the elements and what they declare. Nothing is changed.", begin=begin
+    "elements", "Looks at the elements and what they declare. Nothing is changed.", begin=Bench.described
 )
 
 

@@ -25,23 +25,11 @@ DAY_S = 86_400
 NAMES = {"consume": "consume_max_w", "produce": "produce_max_w", "current": "current_max_a"}
 
 
-async def begin(bench: Bench) -> None:
-    """Paired, described, with nothing in force."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-    await bench.calm()
-
-
-async def end(bench: Bench) -> None:
-    """Put back what was found."""
-    await bench.put_back()
-
-
 section: Section[Bench] = Section(
     "failsafe",
     "Sets failsafe limits, policies and settings, lets leases end, and puts back what was there.",
-    begin=begin,
-    end=end,
+    begin=Bench.at_rest,
+    end=Bench.put_back,
 )
 
 

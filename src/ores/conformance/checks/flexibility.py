@@ -10,9 +10,8 @@ from typing import Any, Final
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section, need, not_applicable, short
 from ores.conformance.checks.moving import NOISE_W, declared, point
-from ores.conformance.checks.requests import begin
 from ores.conformance.checks.seen import Seen, all_seen, number
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 Told = Mapping[str, Any]
 FOR: Final[Mapping[str, tuple[str, ...]]] = {
@@ -61,10 +60,10 @@ LASTING: Final = {
 """What the mere passing of time does not change."""
 
 section: Section[Bench] = Section(
-    "flexibility", "Reads what the module tells of its flexibility. Nothing is changed.", begin=begin
+    "flexibility", "Reads what the module tells of its flexibility. Nothing is changed.", begin=Bench.at_rest
 )
 later: Section[Bench] = Section(
-    "flexibility later", "Reads it once more, to see what time has done to it.", begin=begin
+    "flexibility later", "Reads it once more, to see what time has done to it.", begin=Bench.at_rest
 )
 
 

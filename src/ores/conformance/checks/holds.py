@@ -27,8 +27,7 @@ OWN_NEEDS = 0.02
 
 async def begin(bench: Bench) -> None:
     """Paired, described, with nothing in force."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
+    await bench.described()
     await bench.put("/failsafe", {"elements": {}})
     await bench.calm()
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Failed, NotApplicable, Section, need, not_applicable
 from ores.conformance.checks.moving import declared, point
-from ores.conformance.checks.requests import ask_for, begin, refused_with, told
+from ores.conformance.checks.requests import ask_for, refused_with, told
 from ores.conformance.checks.seen import Seen, all_seen, flow_w, number
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 START_S: Final = 10.0
 """From an accepted start until it runs, where no response time is declared (JOB-004)."""
@@ -31,10 +31,10 @@ ARM: Final = "load it, arm it at the device, and judge it again"
 section: Section[Bench] = Section(
     "jobs",
     "Starts an appliance that is armed and waits, if there is one; it runs through after that.",
-    begin=begin,
+    begin=Bench.at_rest,
 )
 later: Section[Bench] = Section(
-    "running jobs", "Looks at what has become of the appliances meanwhile.", begin=begin
+    "running jobs", "Looks at what has become of the appliances meanwhile.", begin=Bench.at_rest
 )
 
 

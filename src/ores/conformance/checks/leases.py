@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ores.conformance.bench import Bench
-from ores.conformance.check import Failed, Section, fail, need, not_applicable, short
+from ores.conformance.check import Failed, Section, need, not_applicable, short
 from ores.conformance.checks.cases import messages
 from ores.conformance.checks.limits import Limit, acted, limits_now
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 OTHER_BOOT = "0123456789abcdef"
 TOO_OLD_MS = 5500
@@ -23,18 +23,8 @@ FIRST_SEQ: Mapping[str, Any] = {"seq": 0}
 section: Section[Bench] = Section(
     "leases",
     "Gives the module leases of a few seconds, and some that it has to refuse.",
+    begin=Bench.at_rest,
 )
-
-
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    if not bench.paired:
-        fail("pairing has to succeed, and did not")
-    await bench.read_description()
-    await bench.calm()
-
-
-section.begin = begin
 
 
 # Leases that do not count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, need
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 TRIES = 5
 HOLDS_S = 1.2

@@ -18,17 +18,15 @@ GOODBYE_S = 3.0
 
 
 async def begin(bench: Bench) -> None:
-    """Paired, with the description read."""
+    """Be paired; what was read before the restart is compared, so nothing is read anew."""
     need(bench.paired, "pairing has to succeed, and did not")
 
 
-async def end(bench: Bench) -> None:
-    """Put back what was there before the restarts."""
-    await bench.put_back()
-
-
 section: Section[Bench] = Section(
-    "memory", "Looks at what the module knew after its restart, and asks for another.", begin=begin, end=end
+    "memory",
+    "Looks at what the module knew after its restart, and asks for another.",
+    begin=begin,
+    end=Bench.put_back,
 )
 
 

@@ -9,7 +9,6 @@ from typing import Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, not_applicable
-from ores.conformance.checks.description import begin
 from ores.conformance.checks.moving import NOISE_W, SETTLE_S, declared, response_s
 from ores.conformance.checks.readings import at_connection_point
 from ores.conformance.checks.seen import Seen, all_seen, flow_w, number, steps
@@ -27,7 +26,7 @@ DIGITS: Final = 3.0
 section: Section[Bench] = Section(
     "moves",
     "Moves power to and fro for a few seconds, within what you allow, and looks where it shows.",
-    begin=begin,
+    begin=Bench.described,
 )
 
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, Unreachable, need
-from ores.conformance.checks.description import begin
 
 MODBUS_PORTS: Final = (502, 1502)
 ASK_S: Final = 1.0
@@ -40,7 +39,9 @@ BY_CONTROLLER: Final = (
 )
 
 section: Section[Bench] = Section(
-    "nonsense", "Sends what makes no sense, and looks whether the module is still there.", begin=begin
+    "nonsense",
+    "Sends what makes no sense, and looks whether the module is still there.",
+    begin=Bench.described,
 )
 
 

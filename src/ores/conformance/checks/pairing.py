@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ores.conformance.bench import Bench
 from ores.conformance.check import Section, fail, need
 from ores.conformance.wire import pairing
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 
 async def begin(bench: Bench) -> None:

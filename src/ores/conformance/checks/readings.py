@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, not_applicable, short
-from ores.conformance.checks.description import begin
 from ores.conformance.checks.seen import Seen, all_seen, number
 
 SUM_W: Final = 5.0
@@ -19,7 +18,7 @@ ABSENT_WHILE_WELL: Final = frozenset({"fault"})
 STICKER: Final = 1.1
 
 section: Section[Bench] = Section(
-    "readings", "Holds the states so far against the description. Nothing is changed.", begin=begin
+    "readings", "Holds the states so far against the description. Nothing is changed.", begin=Bench.described
 )
 
 

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, Unreachable, need, not_applicable, short
 from ores.conformance.wire import pairing
+from ores.conformance.wire.caller import Answer
 from ores.conformance.wire.identity import Identity, new_identity
-from ores.conformance.wire.peer import Answer, Peer
+from ores.conformance.wire.peer import Peer
 
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 LONG_OVER = datetime(2002, 1, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, not_applicable, short
 from ores.conformance.checks.failsafe import limitable, reservable
 from ores.conformance.checks.moving import point
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 UNHEARD_OF: Final = "no_such_request"
 LATER_S: Final = 2.0
@@ -20,23 +20,11 @@ LOUDER: Final[tuple[Mapping[str, Any], ...]] = ({"force": True}, {"override": Tr
 LOUD_HEADERS: Final = {"X-Force": "true", "X-Override-Interlock": "true", "Prefer": "force"}
 
 
-async def begin(bench: Bench) -> None:
-    """Paired, described, with nothing in force."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-    await bench.calm()
-
-
-async def end(bench: Bench) -> None:
-    """Put back what was found."""
-    await bench.put_back()
-
-
 section: Section[Bench] = Section(
     "requests",
     "Makes requests that have to be refused, and sets what an older hub may not set.",
-    begin=begin,
-    end=end,
+    begin=Bench.at_rest,
+    end=Bench.put_back,
 )
 
 

@@ -10,8 +10,7 @@ from typing import Any, Final
 
 from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, Section, Unreachable, fail, need, short
-from ores.conformance.checks.description import begin
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 from ores.conformance.wire.target import BASE_PATH, RawConnection
 
 BODY_BYTES: Final = 4096
@@ -53,7 +52,7 @@ ODD_HEADERS: Final = {
 section: Section[Bench] = Section(
     "resources",
     "Asks for each resource, for what there is not, and for what is not allowed. Nothing is changed.",
-    begin=begin,
+    begin=Bench.described,
 )
 
 

@@ -14,14 +14,10 @@ READABLE = ("/failsafe", "/policy", "/settings")
 COUNTED_MAX = 256
 
 
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-
-
 section: Section[Bench] = Section(
-    "restart", "Restarts the module once, under a lease, and looks at what it still knows.", begin=begin
+    "restart",
+    "Restarts the module once, under a lease, and looks at what it still knows.",
+    begin=Bench.described,
 )
 
 

@@ -11,7 +11,7 @@ from ores.conformance.check import Section, fail, need, not_applicable, short
 from ores.conformance.checks.leases import OTHER_BOOT, tries
 from ores.conformance.checks.limits import WAYS, Limit, acted, limits_now
 from ores.conformance.checks.moving import a_move, declared, point
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 NOWHERE = "no_such_element"
 NO_MODE = "no_such_mode"
@@ -19,17 +19,10 @@ HARMLESS: Mapping[str, Mapping[str, Any]] = {"switch": {"closed": True}, "setpoi
 MANY = 8
 
 
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-    await bench.calm()
-
-
 section: Section[Bench] = Section(
     "results",
     "Gives leases that the module can follow in part only, and looks at its answers.",
-    begin=begin,
+    begin=Bench.at_rest,
 )
 
 

@@ -28,14 +28,8 @@ POINTS = frozenset({
 """Capabilities of which a state always tells something (section 3.5)."""
 
 
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-
-
 section: Section[Bench] = Section(
-    "states", "Gives one short lease, and reads once more all the states so far.", begin=begin
+    "states", "Gives one short lease, and reads once more all the states so far.", begin=Bench.described
 )
 
 

@@ -11,7 +11,8 @@ from ores.conformance.bench import Bench
 from ores.conformance.check import Failed, NotApplicable, Section, Unreachable, need, not_applicable, short
 from ores.conformance.checks.cases import messages
 from ores.conformance.checks.moving import Move, a_move, power_w, response_s
-from ores.conformance.wire.peer import NotOpened, Stream
+from ores.conformance.wire.caller import NotOpened
+from ores.conformance.wire.stream import Stream
 
 AT_ONCE_S = 0.5
 OPENED = 3
@@ -31,16 +32,10 @@ STREAMS_TRIED = 3
 CONNECTIONS = 2
 
 
-async def begin(bench: Bench) -> None:
-    """Be paired, with the description read."""
-    need(bench.paired, "pairing has to succeed, and did not")
-    await bench.read_description()
-
-
 section: Section[Bench] = Section(
     "stream",
     "Listens to the module, and sends it frames, good ones and bad ones.",
-    begin=begin,
+    begin=Bench.described,
 )
 
 

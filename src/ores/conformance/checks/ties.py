@@ -9,9 +9,9 @@ from typing import Any, Final
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Failed, Section, need, not_applicable, short
 from ores.conformance.checks.moving import NOISE_W, declared, point, power_w
-from ores.conformance.checks.requests import ask_for, begin, refused_with, served, tie_of, told
+from ores.conformance.checks.requests import ask_for, refused_with, served, tie_of, told
 from ores.conformance.checks.seen import all_seen, number
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 OPENS_S: Final = 2.0
 """Beyond the declared transfer time."""
@@ -42,7 +42,7 @@ async def end(bench: Bench) -> None:
 section: Section[Bench] = Section(
     "ties",
     "Opens the tie, if there is one, for some seconds: the house is an island for so long.",
-    begin=begin,
+    begin=Bench.at_rest,
     end=end,
 )
 

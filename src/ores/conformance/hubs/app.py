@@ -2,81 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from ores.conformance.check import Failed, Unreachable
-from ores.conformance.transcript import Line, Transcript
+from ores.conformance.check import Failed
+from ores.conformance.transcript import Transcript
 from ores.conformance.wire import ijson
-from ores.conformance.wire.peer import MISSING, Answer, Stream
-from ores.conformance.wire.target import BASE_PATH, BadTarget
+from ores.conformance.wire.caller import MISSING, Answer, Caller, Question
+from ores.conformance.wire.stream import Stream
+from ores.conformance.wire.target import Target, context
 
 ANSWER_S: Final = 10.0
 ANSWER_MAX_BYTES: Final = 8_388_608
 COOKIE: Final = "ores_session"
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Where a hub is.
-
-    Attributes:
-        scheme: `http` on its own machine, else `https`.
-        host: Name or address.
-        port: TCP.
-    """
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Of its root."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
-
-
-def where_of(address: str) -> Where:
-    """Read an address as people type it.
-
-    Raises:
-        BadTarget: It is none.
-    """
-    try:
-        parts = urlsplit(address if "//" in address else f"https://{address}")
-    except ValueError as error:
-        raise BadTarget(f"an address is http://HOST:PORT or https://HOST:PORT; found {address!r}") from error
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise BadTarget(f"the port of {address!r} is no number from 1 to 65535") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise BadTarget(f"an address is http://HOST:PORT or https://HOST:PORT; found {address!r}")
-    return Where(parts.scheme, parts.hostname, port or (443 if parts.scheme == "https" else 80))
+PAGE: Final = "page "
+"""In the transcript before what is no resource."""
 
 
 def blind_tls() -> ssl.SSLContext:
-    """TLS that leaves it to the kit whom to trust."""
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.check_hostname = False
-    made.verify_mode = ssl.CERT_NONE
-    return made
+    """TLS that leaves it to the kit whom to trust; browsers may still speak 1.2."""
+    return context(lowest=ssl.TLSVersion.TLSv1_2)
 
 
-class App:
+class App(Caller):
     """One caller.
 
     Args:
         name: For the transcript.
-        where: The hub.
+        target: The hub.
         transcript: Where all is written down.
         elapsed_s: Seconds since the beginning of the judgement.
         token: Sent as `Authorization: Bearer`.
@@ -87,7 +43,7 @@ class App:
     def __init__(
         self,
         name: str,
-        where: Where,
+        target: Target,
         transcript: Transcript,
         elapsed_s: Callable[[], float],
         *,
@@ -95,13 +51,8 @@ class App:
         cookie: str = "",
         source: str = "",
     ) -> None:
-        self.name: Final = name
-        self.where: Final = where
+        super().__init__(name, target, transcript, elapsed_s)
         self.token, self.cookie, self._source = token, cookie, source
-        self._transcript: Final = transcript
-        self._elapsed_s: Final = elapsed_s
-        self._http: aiohttp.ClientSession | None = None
-        self._streams: Final[list[Stream]] = []
 
     @property
     def headers(self) -> dict[str, str]:
@@ -133,39 +84,13 @@ class App:
 
         Raises:
             Unreachable: No answer in time, or the connection ended.
+            Failed: The answer is larger than the kit can bear.
         """
-        data = None if body is MISSING else body if isinstance(body, bytes) else json.dumps(body).encode()
-        sending = {**({"Content-Type": "application/json"} if data is not None else {}), **self.headers}
-        sending |= headers or {}
-        sending = {name: value for name, value in sending.items() if value}
-        if not quiet:
-            self._note("kit", f"{method} {path}", data)
-        began_s = self._elapsed_s()
-        try:
-            async with self._session().request(
-                method,
-                self.where.url + ("" if root else BASE_PATH) + path,
-                data=data,
-                headers=sending,
-                skip_auto_headers=("Content-Type", "User-Agent"),
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
-                allow_redirects=False,
-            ) as response:
-                raw = await response.content.read(ANSWER_MAX_BYTES)
-                while more := await response.content.read(65_536):
-                    raw += more
-                    if len(raw) > ANSWER_MAX_BYTES:
-                        raise Failed(f"{method} {path} was answered with more than {ANSWER_MAX_BYTES} bytes")
-                names = {name.lower(): value for name, value in response.headers.items()}
-                answer = Answer(response.status, names, raw, self._elapsed_s() - began_s)
-        except TimeoutError as error:
-            raise Unreachable(f"{method} {path} was not answered within {timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError, UnicodeError) as error:
-            raise Unreachable(f"{method} {path} got no answer: {str(error)[:160]}") from error
-        if not quiet:
-            shown = "GET /page" if root else f"{method} {path}"
-            self._note("subject", f"{answer.status} {shown}", raw, answer.took_s)
-        return answer
+        url = (self.target.root if root else self.target.url) + path
+        shown = PAGE + path if root else path
+        sending = {**self.headers, **(headers or {})}
+        question = Question(method, url, shown, body, sending, timeout_s, ANSWER_MAX_BYTES)
+        return await self._ask(question, quiet=quiet)
 
     async def get(self, path: str, *, quiet: bool = False) -> Any:
         """What a resource holds.
@@ -182,60 +107,19 @@ class App:
         """Open the WebSocket.
 
         Raises:
-            Unreachable: It was not opened; the message says with which status.
+            NotOpened: It was refused; the message says with which status.
+            Unreachable: There was no answer.
         """
-        self._note("kit", "open /stream", None)
-        session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=blind_tls(), limit=1), cookie_jar=aiohttp.DummyCookieJar()
-        )
-        url = self.where.url + BASE_PATH + "/stream"
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                socket = await session.ws_connect(
-                    url,
-                    headers={**self.headers, **(headers or {})},
-                    max_msg_size=ANSWER_MAX_BYTES,
-                    compress=0,
-                )
-        except aiohttp.WSServerHandshakeError as error:
-            await session.close()
-            raise Unreachable(f"the stream was not opened: status {error.status}") from error
-        except (TimeoutError, aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            await session.close()
-            raise Unreachable(f"the stream was not opened: {str(error)[:160]}") from error
-        stream = Stream(session, socket, self._note_frame, self._elapsed_s)
-        self._streams.append(stream)
-        return stream
-
-    async def close(self) -> None:
-        """End its connections."""
-        for stream in self._streams:
-            await stream.close()
-        self._streams.clear()
-        if self._http is not None:
-            await self._http.close()
-            self._http = None
-
-    def _session(self) -> aiohttp.ClientSession:
-        if self._http is None:
-            self._http = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    ssl=blind_tls(), limit=8, local_addr=(self._source, 0) if self._source else None
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-            )
-        return self._http
-
-    def _note_frame(self, by: str, _what: str, data: bytes | None, took_s: float = 0.0) -> None:
-        self._note(by, "hub frame", data, took_s)
+        sending = {**self.headers, **(headers or {})}
+        return await self._open(ANSWER_S, headers=sending, max_msg_size=ANSWER_MAX_BYTES)
 
     def _note(self, by: str, what: str, data: bytes | None, took_s: float = 0.0) -> None:
-        raw = data or b""
-        body: Any = None
-        if raw:
-            try:
-                body = json.loads(raw)
-            except (ValueError, RecursionError):
-                body = raw[:2000].decode("utf-8", "replace")
-        self._transcript.add(Line(self._elapsed_s(), by, self.name, what, body, raw, took_s))
+        super()._note(by, "hub frame" if what == "frame" else what, data, took_s)
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=blind_tls(), limit=8, local_addr=(self._source, 0) if self._source else None
+        )
+        return aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        )

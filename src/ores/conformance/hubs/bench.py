@@ -11,13 +11,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from ores.conformance.check import Failed, Unreachable, fail, need, short
-from ores.conformance.hubs.app import COOKIE, App, Where
+from ores.conformance.hubs.app import COOKIE, App
 from ores.conformance.hubs.parts import House, Json, Part
 from ores.conformance.hubs.player import Player
+from ores.conformance.once import Once
 from ores.conformance.standard import Standard
 from ores.conformance.transcript import Transcript
 from ores.conformance.verdict import Result
-from ores.conformance.wire.peer import Answer, Stream
+from ores.conformance.wire.caller import Answer
+from ores.conformance.wire.stream import Stream
+from ores.conformance.wire.target import Target
 
 OUTCOME = TypeVar("OUTCOME")
 RESTART_S: Final = 60.0
@@ -38,7 +41,7 @@ class HubOptions:
     """
 
     token: str = ""
-    network: Where | None = None
+    network: Target | None = None
     restart_command: str | None = None
     may_ask: bool = False
 
@@ -64,7 +67,7 @@ class HubBench:
     """
 
     standard: Standard
-    where: Where
+    target: Target
     options: HubOptions
     say: Callable[[str], None]
     ask: Callable[[str], Awaitable[bool]]
@@ -80,14 +83,14 @@ class HubBench:
 
     def __post_init__(self) -> None:
         self._began_s = time.monotonic()
-        self._once: dict[Any, asyncio.Future[Any]] = {}
+        self.once: Once[HubBench] = Once(self)
         self._apps: list[App] = []
         self._tasks: set[asyncio.Future[Any]] = set()
         self._stream: Stream | None = None
         self.owner: App = self.app("owner", token=self.options.token)
         self.nobody: App = self.app("nobody")
         self.name = f"Kit {secrets.token_hex(3)}"
-        self.hub_host = _way_out(self.where.host)
+        self.hub_host = _way_out(self.target.host)
 
     # Time and parties
 
@@ -150,12 +153,12 @@ class HubBench:
             await asyncio.sleep(every_s)
 
     def app(
-        self, name: str, *, token: str = "", cookie: str = "", where: Where | None = None, source: str = ""
+        self, name: str, *, token: str = "", cookie: str = "", where: Target | None = None, source: str = ""
     ) -> App:
         """A caller; it is closed with the bench."""
         made = App(
             name,
-            where or self.where,
+            where or self.target,
             self.transcript,
             lambda: self.elapsed_s,
             token=token,
@@ -164,22 +167,6 @@ class HubBench:
         )
         self._apps.append(made)
         return made
-
-    async def once(self, scenario: Callable[[HubBench], Awaitable[OUTCOME]]) -> OUTCOME:
-        """Run a scenario that several checks look at, once; a failure fails all of them."""
-        if scenario not in self._once:
-            future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._once[scenario] = future
-            try:
-                future.set_result(await scenario(self))
-            except Exception as error:  # noqa: BLE001 - handed to every check that looks at it
-                future.set_exception(error)
-                future.exception()  # seen: several checks, or none, may look at it
-            except asyncio.CancelledError:
-                future.set_exception(Failed("what this check looks at was not over in time"))
-                future.exception()
-                raise
-        return await self._once[scenario]  # type: ignore[no-any-return]
 
     def early(self, *scenarios: Callable[[HubBench], Awaitable[Any]]) -> None:
         """Begin scenarios that take their time now, beside all others."""
@@ -194,7 +181,7 @@ class HubBench:
 
     # People
 
-    async def log_in(self, name: str, password: str, *, where: Where | None = None) -> App:
+    async def log_in(self, name: str, password: str, *, where: Target | None = None) -> App:
         """A person with a session of their own.
 
         Raises:
@@ -424,9 +411,9 @@ class HubBench:
 
     async def close(self) -> None:
         """Remove what the kit has brought, and end all connections."""
-        for task in (*self._tasks, *self._once.values()):
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, *self._once.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, self.once.stop(), return_exceptions=True)
         for player in tuple(self.players.values()):
             try:
                 async with asyncio.timeout(10.0):

@@ -29,7 +29,7 @@ from ores.conformance.hubs.door import (
     server_context,
 )
 from ores.conformance.hubs.parts import House, Json, Part
-from ores.conformance.transcript import Line, Transcript
+from ores.conformance.transcript import Line, Transcript, legible
 from ores.conformance.wire import pairing
 from ores.conformance.wire.identity import Identity, fingerprint_of, new_identity
 
@@ -396,7 +396,7 @@ class Player:
             self.certificates.append(shown)
 
     def _hear(self, what: str, raw: bytes) -> None:
-        body = _legible(raw)
+        body = legible(raw)
         self.heard.append(Heard(self._elapsed_s(), what, body, self.boot_id))
         self._transcript.add(Line(self._elapsed_s(), "subject", self.name, what, body, raw))
 
@@ -526,7 +526,7 @@ class Player:
         if kind not in {WSMsgType.TEXT, WSMsgType.BINARY}:
             return
         raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else bytes(data)
-        frame = _legible(raw)
+        frame = legible(raw)
         self._transcript.add(Line(self._elapsed_s(), "subject", self.name, "frame", frame, raw))
         lease = frame.get("lease") if isinstance(frame, dict) else None
         if not isinstance(lease, dict):
@@ -572,12 +572,3 @@ def _problem(code: str, status: int = 0) -> web.Response:
     return web.Response(
         body=json.dumps(body).encode(), status=status, content_type="application/problem+json"
     )
-
-
-def _legible(raw: bytes) -> Any:
-    if not raw:
-        return None
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw[:2000].decode("utf-8", "replace")

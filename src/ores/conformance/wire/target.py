@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,36 +30,58 @@ class Target:
         host: Name or address.
         port: TCP.
         path: Base path of its resources, without a slash at the end.
+        scheme: `https`; `http` for a hub on its own machine.
     """
 
     host: str
     port: int
     path: str = BASE_PATH
+    scheme: str = "https"
+
+    @property
+    def root(self) -> str:
+        """The address of the server."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
 
     @property
     def url(self) -> str:
         """The address of its resources."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"https://{host}:{self.port}{self.path}"
+        return self.root + self.path
 
 
-def target_of(address: str) -> Target:
+def target_of(address: str, schemes: Sequence[str] = ("https",)) -> Target:
     """Read an address as people type it: `https://HOST:PORT`, with or without the path.
+
+    Args:
+        address: As typed; without a scheme it is https.
+        schemes: That are allowed.
 
     Raises:
         BadTarget: It is none.
     """
+    allowed = " or ".join(f"{scheme}://HOST:PORT" for scheme in schemes)
     try:
         parts = urlsplit(address if "//" in address else f"https://{address}")
     except ValueError as error:
-        raise BadTarget(f"an address is https://HOST:PORT; found {address!r}") from error
+        raise BadTarget(f"an address is {allowed}; found {address!r}") from error
     try:
         port = parts.port
     except ValueError as error:
         raise BadTarget(f"the port of {address!r} is no number from 1 to 65535") from error
-    if parts.scheme != "https" or not parts.hostname:
-        raise BadTarget(f"an address is https://HOST:PORT; found {address!r}")
-    return Target(parts.hostname, port or 443, parts.path.rstrip("/") or BASE_PATH)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise BadTarget(f"an address is {allowed}; found {address!r}")
+    usual = 443 if parts.scheme == "https" else 80
+    return Target(parts.hostname, port or usual, parts.path.rstrip("/") or BASE_PATH, parts.scheme)
+
+
+def hub_of(address: str) -> Target:
+    """Read the address of a hub: on its own machine it may be `http://HOST:PORT`.
+
+    Raises:
+        BadTarget: It is none.
+    """
+    return target_of(address, ("http", "https"))
 
 
 def context(

@@ -6,16 +6,18 @@ import asyncio
 import json
 import secrets
 import ssl
+from dataclasses import replace
 from typing import Final
 
 from cryptography import x509
 
 from ores.conformance.check import Failed, Section, Unreachable, fail, need, short
-from ores.conformance.hubs.app import App, Where, blind_tls
+from ores.conformance.hubs.app import App, blind_tls
 from ores.conformance.hubs.bench import HubBench, cookie_of, own_address
 from ores.conformance.hubs.parts import Json
+from ores.conformance.wire.caller import Answer
 from ores.conformance.wire.identity import fingerprint_of, id_of
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.target import Target
 
 PROXY_HEADERS: Final = {
     "Forwarded": "for=192.0.2.60",
@@ -47,13 +49,13 @@ async def hub_loopback_until_owner(bench: HubBench) -> None:
     need_no_owner(bench)
     outside = own_address()
     need(not outside.startswith("127."), "the kit's machine has no address but loopback to knock from")
-    for where in filter(None, (bench.options.network, Where(bench.where.scheme, outside, bench.where.port))):
+    for where in filter(None, (bench.options.network, replace(bench.target, host=outside))):
         caller = bench.app("from outside", where=where)
         for method, path in (("GET", "/status"), ("GET", "/session"), ("POST", "/owner")):
             answer = await answered(caller, method, path)
             need(
                 answer is None or answer.status >= 400,
-                f"{method} {where.url} {path} from beyond the hub's machine was answered with "
+                f"{method} {where.url}{path} from beyond the hub's machine was answered with "
                 f"{answer.status if answer else ''}; a hub without an owner refuses",
             )
 
@@ -144,13 +146,13 @@ section.begin = owned
 @section.check("hub-foreign-host")
 async def hub_foreign_host(bench: HubBench) -> None:
     """HUB-006: a page that re-binds its name gets nothing."""
-    for host in ("evil.example", f"evil.example:{bench.where.port}", "127.0.0.1.evil.example"):
+    for host in ("evil.example", f"evil.example:{bench.target.port}", "127.0.0.1.evil.example"):
         found = await bench.owner.request("GET", "/status", headers={"Host": host})
         need(
             found.code == "foreign_host",
             f"a request with Host {host}: {found.status} {found.code}; foreign_host is demanded",
         )
-    found = await bench.owner.request("GET", "/status", headers={"Host": f"127.0.0.1:{bench.where.port}"})
+    found = await bench.owner.request("GET", "/status", headers={"Host": f"127.0.0.1:{bench.target.port}"})
     need(found.status == 200, f"a request with an address as Host was answered with {found.status}")
 
 
@@ -175,7 +177,7 @@ async def hub_foreign_origin(bench: HubBench) -> None:
         pass
     else:
         fail("the stream was opened for a page with a foreign Origin; foreign_origin is demanded")
-    own = await bench.owner.request("PUT", "/preferences", held, headers={"Origin": bench.where.url})
+    own = await bench.owner.request("PUT", "/preferences", held, headers={"Origin": bench.target.root})
     need(own.status == 200, f"PUT /preferences with the hub's own Origin: {own.status} {own.code}")
 
 
@@ -235,12 +237,12 @@ async def hub_idle_connections(bench: HubBench) -> None:
         for _ in range(IDLE):
             try:
                 async with asyncio.timeout(2.0):
-                    _, writer = await asyncio.open_connection(bench.where.host, bench.where.port)
+                    _, writer = await asyncio.open_connection(bench.target.host, bench.target.port)
             except (OSError, TimeoutError):
                 break
             writers.append(writer)
         await bench.pause(0.2)
-        asking = bench.app("while others idle", where=bench.where)
+        asking = bench.app("while others idle", where=bench.target)
         try:
             answer = await asking.request("GET", "/session", timeout_s=BEGIN_S + 1)
         except Unreachable as error:
@@ -257,19 +259,19 @@ async def hub_idle_connections(bench: HubBench) -> None:
             writer.close()
 
 
-def need_network(bench: HubBench) -> Where:
+def need_network(bench: HubBench) -> Target:
     """Where the hub is beyond its own machine.
 
     Raises:
         Failed: Nobody has said it.
     """
-    where = bench.options.network or (bench.where if bench.where.scheme == "https" else None)
+    where = bench.options.network or (bench.target if bench.target.scheme == "https" else None)
     if where is None:
         fail("nobody has said where the hub listens beyond its own machine: give --network https://HOST:PORT")
     return where
 
 
-async def certificate_at(where: Where) -> x509.Certificate:
+async def certificate_at(where: Target) -> x509.Certificate:
     """What the hub shows in HTTPS.
 
     Raises:
@@ -281,11 +283,11 @@ async def certificate_at(where: Where) -> x509.Certificate:
                 where.host, where.port, ssl=blind_tls(), server_hostname=""
             )
     except (OSError, TimeoutError, ssl.SSLError) as error:
-        raise Failed(f"there is no TLS 1.2 or later at {where.url}: {error}") from error
+        raise Failed(f"there is no TLS 1.2 or later at {where.root}: {error}") from error
     found = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
     writer.close()
     if not found:
-        fail(f"the server at {where.url} shows no certificate")
+        fail(f"the server at {where.root} shows no certificate")
     return x509.load_der_x509_certificate(found)
 
 
@@ -300,8 +302,8 @@ async def hub_https_beyond_machine(bench: HubBench) -> None:
         f"the hub's HTTPS shows the key of {shown}, and modules know it as {known}; one key is demanded",
     )
     outside = own_address()
-    for port in {where.port, bench.where.port}:
-        plain = bench.app("in the clear", where=Where("http", outside, port))
+    for port in {where.port, bench.target.port}:
+        plain = bench.app("in the clear", where=Target(outside, port, scheme="http"))
         answer = await answered(plain, "GET", "/session")
         need(
             answer is None or answer.status >= 400,

@@ -16,8 +16,8 @@ from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.doors import owned
 from ores.conformance.hubs.parts import meter, store
 from ores.conformance.hubs.player import Player
+from ores.conformance.wire.caller import Answer
 from ores.conformance.wire.identity import fingerprint_of, id_of
-from ores.conformance.wire.peer import Answer
 
 CERTIFICATE_MAX_BYTES = 1024
 NONCE_HEX = 64

@@ -13,7 +13,7 @@ from ores.conformance.check import Section, Unreachable, fail, need, short
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks import house, troubles
 from ores.conformance.hubs.parts import Json
-from ores.conformance.wire.peer import Stream
+from ores.conformance.wire.stream import Stream
 
 FIRST_S: Final = 1.0
 PERIOD_S: Final = 2.0

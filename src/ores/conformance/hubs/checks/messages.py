@@ -13,13 +13,14 @@ from ores.conformance.check import Section, Unreachable, need, short
 from ores.conformance.checks.claim import broken_ids
 from ores.conformance.checks.extensions import judge_named
 from ores.conformance.form import Wrong, judge_i_json, judge_integers, judge_numbers, judge_valid
+from ores.conformance.hubs.app import PAGE
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.house import ready
 from ores.conformance.hubs.checks.people import table
 from ores.conformance.hubs.parts import Json
 from ores.conformance.transcript import Line
 from ores.conformance.wire import ijson
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 TOO_LARGE_BYTES: Final = 65_537
 BAD_STATUS: Final = 400
@@ -184,7 +185,7 @@ def of_hub(bench: HubBench) -> Iterator[Line]:
     return (
         line
         for line in bench.transcript.lines
-        if line.by == "subject" and line.raw and not line.what.endswith(" GET /page")
+        if line.by == "subject" and line.raw and f" {PAGE}/" not in line.what
     )
 
 

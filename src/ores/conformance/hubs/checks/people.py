@@ -12,7 +12,7 @@ from ores.conformance.hubs.app import App
 from ores.conformance.hubs.bench import HubBench, cookie_of
 from ores.conformance.hubs.checks.doors import need_no_owner, owned
 from ores.conformance.hubs.parts import Json
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 ROLES: Final = ("owner", "installer", "resident", "observer", "guest", "utility")
 DAY_S: Final = 86_400

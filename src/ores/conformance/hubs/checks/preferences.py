@@ -12,7 +12,7 @@ from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks import again, flexibility, house
 from ores.conformance.hubs.checks.doors import certificate_at
 from ores.conformance.hubs.parts import Json
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 DECIDES_S: Final = 2.0
 LIMITS_S: Final = 5.0

@@ -12,7 +12,7 @@ from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.house import ready
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 COUNTS_S: Final = 2.0
 SLACK_S: Final = 0.5

@@ -10,7 +10,7 @@ from ores.conformance.check import Section, fail, need
 from ores.conformance.hubs.app import App
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.doors import need_network, need_no_owner, owned
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 FREE: Final = 5
 IN_ALL: Final = 100
@@ -27,7 +27,7 @@ def elsewhere(bench: HubBench) -> Iterator[App]:
         Failed: The hub is not on this machine, where there are many addresses.
     """
     need_no_owner(bench)
-    if not bench.where.host.startswith("127."):
+    if not bench.target.host.startswith("127."):
         fail("guesses come from many addresses: run the kit on the hub's own machine, against 127.0.0.1")
     for number in range(2, 250):
         yield bench.app(f"guesser {number}", source=f"127.0.7.{number}")

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.parts import Json, Part
 from ores.conformance.hubs.player import Player
-from ores.conformance.wire.peer import Answer
+from ores.conformance.wire.caller import Answer
 
 PERIOD_S: Final = 1.0
 PLATEAU_S: Final = 12.0
