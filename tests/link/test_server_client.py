@@ -19,6 +19,7 @@ from ores.link.identity import new_identity
 from ores.link.limits import Limits
 from ores.link.pins import Pins, pin
 from ores.link.server import serve
+from ores.link.tls import client_context
 
 LOOPS = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
 
@@ -367,3 +368,17 @@ def test_a_port_that_is_picked_is_one_port_on_every_address() -> None:
             await server.close()
 
     asyncio.run(scene())
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_defect(caplog) -> None:
+    async with house() as home:
+        _, writer = await asyncio.open_connection(
+            HOST, home.server.port, ssl=client_context(home.hub, None), server_hostname="any.ores"
+        )
+        writer.write(b"PUT /ores/v1/policy HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+        writer.write(b"Content-Length: 100\r\n\r\n{")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        await asyncio.sleep(0.2)
+    assert caplog.text == ""

@@ -400,7 +400,9 @@ class _Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
-        if status >= 500:
+        if isinstance(exc, ConnectionError):
+            reply = problem("bad_request", "the connection ended before the request did")
+        elif status >= 500:
             _log.error("a request failed", exc_info=exc)
             reply = problem("internal", "the request met a defect on this side")
         else:

@@ -267,10 +267,19 @@ async def faults_agree(bench: Bench) -> None:
         before, faults, after = [await bench.get(path) for path in ("/state", "/faults", "/state")]
         told = {name: _fault(points) for name, points in before["elements"].items() if "fault" in points}
         still = {name: _fault(points) for name, points in after["elements"].items() if "fault" in points}
-        listed = {name: _fault({"fault": fault}) for name, fault in faults["elements"].items()}
+        listed = {name: _fault({"fault": fault}) for name, fault in _elements(faults).items()}
         if told == still:
             break
     need(told == listed, f"the state has the faults {short(told)}; GET /faults has {short(listed)}")
+
+
+def _elements(faults: Any) -> Mapping[str, Any]:
+    found = faults.get("elements") if isinstance(faults, dict) else None
+    need(
+        isinstance(found, dict) and all(isinstance(one, dict) for one in found.values()),
+        f"GET /faults gave {short(faults)}; a Faults is demanded",
+    )
+    return found or {}
 
 
 def _fault(points: Mapping[str, Any]) -> list[str]:

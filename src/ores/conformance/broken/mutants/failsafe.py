@@ -64,7 +64,7 @@ def keeps_the_last_limit(seams: Seams) -> None:
     seams.attribute(Control, "expire", sticky)
 
 
-@broken("module-works-alone")
+@broken("module-works-alone", also=("policy-first-is-default",))
 def is_nobody_alone(seams: Seams) -> None:
     """Without a hub it does not say which policy it follows."""
 
@@ -103,7 +103,7 @@ def takes_silence_for_unlimited(seams: Seams) -> None:
     seams.attribute(Control, "take", widening)
 
 
-@broken("failsafe-binds-policy")
+@broken("failsafe-binds-policy", also=("boot-under-failsafe",))
 def forgets_failsafe_without_a_lease(seams: Seams) -> None:
     """On its own it is bound by its rating alone: failsafe limits only bind leases."""
     resolve = Part._resolve  # noqa: SLF001 - the mutation's place
@@ -121,7 +121,10 @@ def forgets_failsafe_without_a_lease(seams: Seams) -> None:
     seams.attribute(Part, "_resolve", careless)
 
 
-@broken("put-holds-at-once")
+@broken(
+    "put-holds-at-once",
+    also=("put-reads-back", "policy-first-is-default", "settings-all-or-nothing", "reserve-kept"),
+)
 def needs_a_moment(seams: Seams) -> None:
     """What was put holds from the next cycle on, and the state says so."""
     seams.attribute(Module, "redecide", lambda self: None)  # noqa: ARG005
@@ -176,12 +179,11 @@ def takes_limits_above_the_rating(seams: Seams) -> None:
 def follows_what_it_does_not_offer(seams: Seams) -> None:
     """What it says it does stands in no list."""
 
-    def answer(asked: Asked, status: int, body: Any) -> tuple[int, Any] | None:
-        if asked.method == "GET" and asked.path == "/policy" and status == 200:
-            return status, {**body, "kind": "factory"} if body["kind"] == "idle" else body
-        return None
+    def change(page: Any) -> Any:
+        offered = [kind for kind in page.get("policies", []) if kind != "idle"]
+        return {**page, "policies": offered} if offered else page
 
-    seams.answers.append(answer)
+    seams.on_description(change)
 
 
 @broken("policy-unknown")

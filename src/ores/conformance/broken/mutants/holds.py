@@ -124,7 +124,7 @@ def never_quite_stops(seams: Seams) -> None:
     seams.devices.append(creep)
 
 
-@broken("limit-binds-policy")
+@broken("limit-binds-policy", also=("failsafe-binds-policy",))
 def limits_bind_set_points_only(seams: Seams) -> None:
     """Under its policy the sun shines as it likes; only a third is where it gives up."""
     _ignores_limits(seams, lambda command: 550 <= command.produce_max_w <= 650)
@@ -159,7 +159,7 @@ def says_what_is_left(seams: Seams) -> None:
     seams.devices.append(modest)
 
 
-@broken("storage-soc")
+@broken("storage-soc", also=("flexibility-agrees-with-state", "reserve-kept"))
 def is_empty_and_gives_on(seams: Seams) -> None:
     """Its state of charge has been 0 since it was made."""
     on_element(seams, "battery", lambda found: {**found, "storage": {**found["storage"], "soc_pct": 0}})
@@ -171,7 +171,7 @@ def changes_as_often_as_it_is_asked(seams: Seams) -> None:
     seams.attribute(Part, "_hold_back", lambda self, now_s: None)  # noqa: ARG005
 
 
-@broken("least-times-kept", variant="forgets")
+@broken("least-times-kept", variant="forgets", also=("flexibility-agrees-with-state",))
 def forgets_what_it_held_back(seams: Seams) -> None:
     """What was asked while the hold ran is never done."""
     hold_back = Part._hold_back  # noqa: SLF001
@@ -184,7 +184,7 @@ def forgets_what_it_held_back(seams: Seams) -> None:
     seams.attribute(Part, "_hold_back", forgetful)
 
 
-@broken("maker-side-door")
+@broken("maker-side-door", also=("counter-matches-power",))
 def has_a_boost_button(seams: Seams) -> None:
     """The maker's own app makes the battery give more than is allowed, for a moment now and then."""
 

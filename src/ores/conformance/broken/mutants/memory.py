@@ -59,7 +59,9 @@ def begins_anew_when_asked_to(seams: Seams) -> None:
         result = asked(self, request)
         module: Any = self._module
         if result.result == "accepted":
-            module.keep(msgspec.structs.replace(module.saved, policy=Policy(kind="free")))
+            chosen = module.saved.policy
+            other = "idle" if chosen is not None and chosen.kind == "free" else "free"
+            module.keep(msgspec.structs.replace(module.saved, policy=Policy(kind=other)))
         return result
 
     seams.attribute(Resources, "_request_of_all", thorough)
@@ -161,7 +163,7 @@ def opens_pairing_at_each_boot(seams: Seams) -> None:
     seams.attribute(desk.PairingDesk, "__init__", inviting)
 
 
-@broken("restart-starts-anew", also=("discovery-goodbye",))
+@broken("restart-starts-anew", also=("discovery-goodbye", "restart-keeps"))
 def only_says_that_it_restarts(seams: Seams) -> None:
     """Accepted, and after the first time nothing comes of it."""
     soon, asked = run.Running.restart_soon, list[bool]()

@@ -23,19 +23,21 @@ def _first(seams: Seams, change: Any) -> None:
     seams.answers.append(answer)
 
 
-@broken("message-i-json")
+@broken("message-i-json", also=("resources-core", "faults-agree"))
 def begins_with_a_byte_order_mark(seams: Seams) -> None:
     """An editor on another system had a hand in it."""
     _first(seams, lambda body: b"\xef\xbb\xbf" + msgspec.json.encode(body))
 
 
-@broken("message-i-json", variant="doubled")
+@broken("message-i-json", variant="doubled", also=("resources-core", "faults-agree"))
 def names_a_key_twice(seams: Seams) -> None:
     """Put together by hand, one field was forgotten that was there already."""
-    _first(seams, lambda body: b'{"x":1,' + b'"x":2,' + msgspec.json.encode(body)[1:])
+    _first(
+        seams, lambda body: b'{"x-example.com":{},' + b'"x-example.com":{},' + msgspec.json.encode(body)[1:]
+    )
 
 
-@broken("message-valid")
+@broken("message-valid", also=("faults-agree",))
 def sends_text_for_an_object(seams: Seams) -> None:
     """A type that the schema does not have there."""
     _first(seams, lambda body: {**body, "elements": "none"})
@@ -53,7 +55,7 @@ def writes_integers_with_a_fraction(seams: Seams) -> None:
     seams.on_state(change)
 
 
-@broken("message-numbers-in-range")
+@broken("message-numbers-in-range", also=("meter-report-period",))
 def measures_below_zero_volt(seams: Seams) -> None:
     """A sign that slipped through: voltage is unsigned on AC."""
 
@@ -70,7 +72,7 @@ def measures_below_zero_volt(seams: Seams) -> None:
 @broken("module-message-size")
 def sends_seventy_kilobytes(seams: Seams) -> None:
     """A log that somebody put into an answer."""
-    _first(seams, lambda body: {**body, "log": ["x" * 100] * 700})
+    _first(seams, lambda body: {**body, "x-example.com": {"log": ["x" * 100] * 700}})
 
 
 @broken("answer-in-time")

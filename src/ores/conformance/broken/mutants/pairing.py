@@ -120,7 +120,7 @@ def proves_without_its_key(seams: Seams) -> None:
     seams.attribute(ModulePairing, "_proof", loose)
 
 
-@broken("pairing-closed-when-paired")
+@broken("pairing-closed-when-paired", also=("reboot-opens-no-pairing",))
 def is_always_open_to_observers(seams: Seams) -> None:
     """Paired or not, a start is considered: an observer is turned away for another reason."""
     closed = ModulePairing._closed_because  # noqa: SLF001
@@ -132,7 +132,7 @@ def is_always_open_to_observers(seams: Seams) -> None:
     seams.attribute(ModulePairing, "_closed_because", ajar)
 
 
-@broken("pairing-one-controller", also=("pairing-closed-when-paired",))
+@broken("pairing-one-controller", also=("pairing-closed-when-paired", "reboot-opens-no-pairing"))
 def takes_a_second_controller(seams: Seams) -> None:
     """Whoever comes last commands as well."""
     closed, check = ModulePairing._closed_because, ModulePairing._check_hub  # noqa: SLF001
@@ -306,7 +306,7 @@ def obeys_who_has_gone(seams: Seams) -> None:
         right(self, controller)
         if controller is not None and left:
             old = left.pop()
-            self.control.book = LeaseBook(old.boot_id, controller, 0, -1, old.lease, old.expires_at_s)
+            self.control.book = LeaseBook(old.boot_id, controller, 0, 0, old.lease, old.expires_at_s)
 
     seams.attribute(Module, "controlled_by", controlled_by)
 

@@ -90,13 +90,13 @@ def tells_no_power_of_a_conductor(seams: Seams) -> None:
     point(seams, "mains", "ac_measure", terminals={"L1": {"voltage_v": 230}})
 
 
-@broken("storage-capacity")
+@broken("storage-capacity", also=("flexibility-agrees-with-state",))
 def declares_what_is_on_the_sticker(seams: Seams) -> None:
     """A fifth of it never comes out."""
     point(seams, "battery", "storage", capacity_wh=8000)
 
 
-@broken("mode-declared")
+@broken("mode-declared", also=("flexibility-agrees-with-state",))
 def runs_in_a_mode_of_its_own(seams: Seams) -> None:
     """Defrosting, which nobody has heard of."""
     told(seams, "heat", _defrosting)

@@ -192,7 +192,7 @@ def goes_on_with_what_it_had(seams: Seams) -> None:
     seams.attribute(Part, "lease", lease)
 
 
-@broken("result-clipped")
+@broken("result-clipped", also=("own-bounds-enforced",))
 def says_that_it_was_applied(seams: Seams) -> None:
     """It cuts, and does not tell."""
     _on_outcomes(

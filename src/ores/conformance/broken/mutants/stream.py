@@ -46,7 +46,7 @@ def begins_with_a_greeting(seams: Seams) -> None:
     right = Module.open_stream
 
     def polite(self: Module, peer: Peer, send: Any) -> ModuleStream:
-        send(b'{"hello":"hub"}')
+        send(b'{"x-example.com":{"hello":"hub"}}')
         return right(self, peer, send)
 
     seams.attribute(Module, "open_stream", polite)
