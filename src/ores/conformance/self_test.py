@@ -16,10 +16,11 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from ores.conformance.broken.hubs.registry import broken_hubs
-from ores.conformance.broken.registry import mutants
+from ores.conformance.broken.hubs.registry import broken_hub
+from ores.conformance.broken.mutant import Mutant
+from ores.conformance.broken.registry import broken
 from ores.conformance.broken.sweep import alterations, argument_for, survivors_argued
 from ores.conformance.check import BenchT, Section
 from ores.conformance.checks import SECTIONS
@@ -37,22 +38,6 @@ READY_S: Final = 60.0
 PER_PROCESSOR: Final = 8
 """A judgement lasts a minute and computes for five seconds: more would make good modules late."""
 ENDING_S: Final = 10
-
-
-class Broken(Protocol):
-    """A mutant, of a module or of a hub."""
-
-    @property
-    def name(self) -> str:
-        """The check that has to catch it, and a word where there are several."""
-
-    @property
-    def check(self) -> str:
-        """That check."""
-
-    @property
-    def also(self) -> frozenset[str]:
-        """Checks that may fail with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +128,7 @@ class Kind:
     name: str
     runs: str
     checks: tuple[str, ...]
-    broken: Mapping[str, Broken]
+    broken: Mapping[str, Mutant[Any]]
     judge: Callable[[Judge, Mapping[str, str]], Awaitable[Report]]
 
     def binds(self, row: Requirement) -> bool:
@@ -158,10 +143,10 @@ def kinds() -> tuple[Kind, ...]:
             "module",
             "ores.conformance.broken",
             names_of(SECTIONS),
-            mutants(),
+            broken.all(),
             lambda judge, at: judge.module(at["url"], at["code"]),
         ),
-        Kind("hub", "ores.conformance.broken.hubs", names_of(HUB_SECTIONS), broken_hubs(), _judge_hub),
+        Kind("hub", "ores.conformance.broken.hubs", names_of(HUB_SECTIONS), broken_hub.all(), _judge_hub),
     )
 
 
@@ -219,7 +204,7 @@ async def _test(
         return Tested(kind, None, ())
     judging = asyncio.create_task(judge_apart(pool, kind.name))
 
-    async def compared(mutant: Broken, *checks: str) -> Judged:
+    async def compared(mutant: Mutant[Any], *checks: str) -> Judged:
         try:
             report = await judge_apart(pool, kind.name, mutant.name, Manner(frozenset(checks)))
         except (NoSubject, RuntimeError) as error:
@@ -228,7 +213,7 @@ async def _test(
         failed = {found.check: found.message for found in reference.results if found.status in BAD}
         return _compare(mutant, report, failed)
 
-    async def one(mutant: Broken) -> Judged:
+    async def one(mutant: Mutant[Any]) -> Judged:
         judged = await compared(mutant, *([mutant.check] if quick else []))
         if not judged.clean:
             judged = await compared(mutant)
@@ -316,7 +301,7 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
 
 
-def _compare(mutant: Broken, report: Report, reference: Mapping[str, str]) -> Judged:
+def _compare(mutant: Mutant[Any], report: Report, reference: Mapping[str, str]) -> Judged:
     bad = {found.check: found.message for found in report.results if found.status in BAD}
     killed = any(
         found.check == mutant.check and found.status in BLAMED and not found.obstructed

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ores.conformance.broken.registry import Mutation, mutants
+from ores.conformance.broken.registry import Mutation, broken
 from ores.conformance.broken.run import main
 from ores.conformance.broken.sweep import mutation_of
 
@@ -16,7 +16,7 @@ def _mutation(name: str) -> Mutation | None:
     """By name: the reference, a mutant, or an alteration such as `drop state.elements.*.storage.soc_pct`."""
     if name == "whole":
         return None
-    known = mutants()
+    known = broken.all()
     if name in known:
         return known[name].mutate
     try:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from ores.conformance.broken.mutant import Patches
 from ores.link.endpoint import Endpoint, Peer, Reply, Stream
 
 Json = Any
@@ -34,7 +35,7 @@ DROP = object()
 
 
 @dataclass(slots=True)
-class Seams:
+class Seams(Patches):
     """What a mutation may change; every list is applied in order.
 
     Attributes:
@@ -52,7 +53,6 @@ class Seams:
     requests: list[Callable[[Asked], Asked]] = field(default_factory=list)
     devices: list[Callable[[Any], None]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
-    undo: list[Callable[[], None]] = field(default_factory=list)
 
     def on_state(self, change: Callable[[Json], Json]) -> None:
         """Change every state, on the stream and by `GET /state` alike."""
@@ -93,12 +93,6 @@ class Seams:
 
         self.answers.append(answer)
 
-    def attribute(self, owner: object, name: str, value: object) -> None:
-        """Replace an attribute of the SDK in this process."""
-        before = getattr(owner, name)
-        setattr(owner, name, value)
-        self.undo.append(lambda: setattr(owner, name, before))
-
     def changed(self, asked: Asked, reply: Reply) -> Reply:
         """An answer as the mutation has it."""
         if not self.answers:
@@ -111,11 +105,6 @@ class Seams:
         if (status, body) == (reply.status, _read(reply.body)):
             return reply
         return Reply(status, msgspec.json.encode(body), reply.allow)
-
-    def take_back(self) -> None:
-        """Undo the replaced attributes."""
-        while self.undo:
-            self.undo.pop()()
 
 
 @dataclass(slots=True)

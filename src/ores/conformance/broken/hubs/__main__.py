@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ores.conformance.broken.hubs.registry import Mutation, Tools, broken_hubs
+from ores.conformance.broken.hubs.registry import Mutation, Tools, broken_hub
 from ores.hub import passwords
 from ores.hub.config import HubConfig
 from ores.hub.run import open_hub
@@ -79,7 +79,7 @@ async def main(mutation: Mutation | None, directory: Path) -> None:
 
 
 def _mutation(name: str) -> Mutation | None:
-    known = broken_hubs()
+    known = broken_hub.all()
     if name == "whole":
         return None
     if name not in known:
