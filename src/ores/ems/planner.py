@@ -1,0 +1,230 @@
+"""The rolling plan: one linear program, kept in the solver and solved again as the world changes.
+
+The optimum of the program is the plan where it does not do two things at once. Where it does (only negative
+prices, or an export price above the import price, make that pay), the net direction is fixed in these
+intervals and the program solved again; when that plan is not known to be the best, `exact.search` decides.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ores.ems import exact
+from ores.ems.answer import Plan, Violation
+from ores.ems.inputs import Floats, Home, InputError, spread
+from ores.ems.parts import Connection, Exclusive, Store
+from ores.ems.sheet import Numbers, Sheet
+from ores.ems.solver import Solver, SolverError
+from ores.ems.weights import dearest
+
+Key = tuple[object, ...]
+
+SEEN_KWH = 1e-6
+"""Amounts up to it are the solver's rounding."""
+
+
+class Planner:
+    """Plans one home, again and again.
+
+    A plan depends on what it is made from only; what is kept from the one before makes it faster.
+    """
+
+    def __init__(self) -> None:
+        self._kept: _Model | None = None
+
+    def plan(self, home: Home, *, elapsed: int = 0) -> Plan:
+        """The cheapest plan.
+
+        Args:
+            home: All that counts.
+            elapsed: By how many intervals the terms begin later than those of the last plan; only a hint.
+
+        Raises:
+            InputError: Names the field, what was found and what is allowed.
+        """
+        check_terms(home)
+        key = key_of(home)
+        kept = self._kept
+        if kept is None or kept.key != key:
+            kept = _Model(home, key)
+            self._kept = kept
+            elapsed = 0
+        return kept.plan(home, elapsed)
+
+
+def check_terms(home: Home) -> None:
+    """Prices and lengths that a plan can be made from.
+
+    Raises:
+        InputError: They are not.
+    """
+    terms = home.terms
+    count = len(terms.hours)
+    if count == 0:
+        raise InputError("terms.hours", "empty", "at least one interval")
+    spread(terms.hours, count, "terms.hours", 1e-6, 1e6)
+    spread(terms.import_per_kwh, count, "terms.import_per_kwh")
+    spread(terms.export_per_kwh, count, "terms.export_per_kwh")
+
+
+def key_of(home: Home) -> Key:
+    """What stands in the matrix: where it changes, the model is built anew."""
+    batteries = tuple((b.charge_efficiency, b.discharge_efficiency) for b in home.batteries)
+    return (len(home.terms.hours), batteries)
+
+
+class _Model:
+    """The program of a home in the solver."""
+
+    def __init__(self, home: Home, key: Key) -> None:
+        self.key = key
+        self.count = len(home.terms.hours)
+        self.sheet = Sheet()
+        self.connection = Connection(self.sheet, self.count)
+        self.stores = [
+            Store(self.sheet, self.connection.balance, battery, f"batteries[{number}]")
+            for number, battery in enumerate(home.batteries)
+        ]
+        self.matrix = self.sheet.matrix()
+        self.exclusives = [*(store.exclusive() for store in self.stores), self.connection.exclusive()]
+        self.solver = Solver()
+        self.loaded = False
+
+    def fill(self, home: Home, unit: float) -> Numbers:
+        """Bounds and costs for this plan."""
+        numbers = self.sheet.numbers()
+        hours = home.terms.hours
+        consumed, produced = np.zeros(self.count), np.zeros(self.count)
+        for store, battery in zip(self.stores, home.batteries, strict=True):
+            charge, discharge = store.fill(battery, hours, numbers, unit)
+            consumed += charge
+            produced += discharge
+        self.connection.fill(home, numbers, unit, consumed, produced)
+        return numbers
+
+    def plan(self, home: Home, elapsed: int) -> Plan:
+        """Fill in, solve, decide what cannot be both, and read."""
+        unit = dearest(home)
+        numbers = self.fill(home, unit)
+        if not self.loaded:
+            self.solver.load(self.matrix, numbers)
+            self.loaded = True
+        else:
+            if 0 < elapsed < self.count:
+                self.solver.shift(self.sheet, self.count, elapsed)
+            self.solver.change(numbers)
+        if not self.solver.solve():
+            raise SolverError("a plan that is always possible was not found")
+        bound = self.solver.objective()
+        values, duals = self.solver.solution()
+        if self.both(values):
+            bound = self.decide(numbers, values, bound)
+            values, duals = self.solver.solution()
+        return self.read(home, unit, values, duals, bound)
+
+    def both(self, values: Floats) -> list[tuple[Exclusive, NDArray[np.int64]]]:
+        """Where two things are done at once that cannot be: which, and in which intervals."""
+        found = []
+        for exclusive in self.exclusives:
+            lesser = np.minimum(values[exclusive.one].sum(axis=0), values[exclusive.other].sum(axis=0))
+            if lesser.max() > SEEN_KWH:
+                found.append((exclusive, np.flatnonzero(lesser > SEEN_KWH)))
+        return found
+
+    def decide(self, numbers: Numbers, values: Floats, bound: float) -> float:
+        """Leave the solver at a plan that does one thing at a time; return a lower bound of the best."""
+        fixed = Numbers(numbers.lower, numbers.upper.copy(), numbers.cost)
+        choices: list[exact.Either] = []
+        feasible = True
+        while feasible and (both := self.both(values)):
+            for exclusive, at in both:
+                one, other = exclusive.one[:, at], exclusive.other[:, at]
+                net = values[one].sum(axis=0) >= values[other].sum(axis=0)
+                choices += [exact.Either(one[:, i], other[:, i]) for i in range(len(at))]
+                fixed.upper[other[:, net]] = 0.0
+                fixed.upper[one[:, ~net]] = 0.0
+            self.solver.change(Numbers(numbers.lower, fixed.upper.copy(), numbers.cost))
+            feasible = self.solver.solve()
+            if feasible:
+                values, _ = self.solver.solution()
+        if feasible and self.solver.objective() - bound <= exact.GAP * max(1.0, abs(bound)):
+            return bound
+        return self.search(numbers, choices)
+
+    def search(self, numbers: Numbers, choices: list[exact.Either]) -> float:
+        """Decide the choices together, and those that come up by it."""
+        whole: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        while True:
+            found = exact.search(self.matrix, numbers, choices, whole)
+            if found is None:
+                raise SolverError("a plan that is always possible was not found among the choices")
+            both = self.both(found.values)
+            if not both:
+                break
+            for exclusive, at in both:
+                choices += [exact.Either(exclusive.one[:, i], exclusive.other[:, i]) for i in at]
+        upper = numbers.upper.copy()
+        for choice in choices:
+            stays = found.values[choice.one].sum() > found.values[choice.other].sum()
+            upper[choice.other if stays else choice.one] = 0.0
+        self.solver.change(Numbers(numbers.lower, upper, numbers.cost))
+        if not self.solver.solve():
+            raise SolverError("the plan that was found is not possible")
+        return min(found.bound, self.solver.objective())
+
+    def read(self, home: Home, unit: float, values: Floats, duals: Floats, bound: float) -> Plan:
+        """The plan that the values mean."""
+        terms, link = home.terms, self.connection
+        hours = terms.hours
+        grid = values[link.bought] + values[link.bought_beyond] - values[link.sold] - values[link.sold_beyond]
+        energy = [store.energy(values) for store in self.stores]
+        shape = (len(self.stores), self.count)
+        objective = self.solver.objective()
+        discharged = [float(values[store.discharged].sum()) for store in self.stores]
+        return Plan(
+            hours=hours,
+            grid_kw=grid / hours,
+            pv_kept_kw=(values[link.given] + link.load) / hours,
+            battery_kw=np.array(
+                [(values[s.charged] - values[s.discharged]) / hours for s in self.stores]
+            ).reshape(shape),
+            soc_pct=np.array(
+                [
+                    np.clip(e / s.capacity * 100.0, 0.0, 100.0)
+                    for s, e in zip(self.stores, energy, strict=True)
+                ]
+            ).reshape(shape),
+            energy_value_per_kwh=duals[link.balance] * unit,
+            stored_value_per_kwh=np.array([-duals[s.rows] * unit for s in self.stores]).reshape(shape),
+            interval_cost=np.where(grid > 0.0, terms.import_per_kwh, terms.export_per_kwh) * grid,
+            peak_cost=0.0,
+            tier_cost=0.0,
+            wear_cost=sum(b.wear_per_kwh * d for b, d in zip(home.batteries, discharged, strict=True)),
+            end_value=sum(
+                b.end_value_per_kwh * float(e[-1]) for b, e in zip(home.batteries, energy, strict=True)
+            ),
+            objective=objective * unit,
+            gap=max(0.0, objective - bound) * unit,
+            violations=tuple(self.violations(hours, values)),
+        )
+
+    def violations(self, hours: Floats, values: Floats) -> list[Violation]:
+        """The limits that were left."""
+        link = self.connection
+        told = [
+            ("import_max_kw", values[link.bought_beyond], 1.0 / hours),
+            ("export_max_kw", values[link.sold_beyond], 1.0 / hours),
+        ]
+        for store in self.stores:
+            share: Floats = np.full(self.count, 100.0 / store.capacity)
+            told += [
+                (f"{store.name}.reserve_pct", values[store.below] + values[store.beneath], share),
+                (f"{store.name}.soc_min_pct", values[store.beneath], share),
+                (f"{store.name}.soc_max_pct", values[store.above], share),
+            ]
+        return [
+            Violation(name, np.where(beyond > SEEN_KWH, beyond * scale, 0.0))
+            for name, beyond, scale in told
+            if beyond.max() > SEEN_KWH
+        ]
