@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from tools import demands, policy
-from tools.generate import lint, structs, tables, typescript
+from tools.generate import lint, structs, sunspec, tables, typescript
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,6 +24,7 @@ def outputs() -> dict[Path, str]:
         **{ROOT / "src/ores/model" / name: text for name, text in structs.generate(schemas).items()},
         **{ROOT / "dashboard/src/model" / name: text for name, text in typescript.generate(schemas).items()},
         **{ROOT / "standard/spec" / name: text for name, text in tables.generate(schemas).items()},
+        ROOT / sunspec.PATH: sunspec.generate(),
         **({} if release is None else {ROOT / "standard" / demands.PATH: release}),
     }
 

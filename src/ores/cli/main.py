@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ores.cli import access
+from ores.cli import access, adapter
 from ores.cli.options import HUB_DATA, Data, Json, Url
 from ores.link.errors import ConfigError, OresError, Unavailable
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 
 app.add_typer(access.tokens, name="token")
 app.add_typer(access.users, name="user")
+app.add_typer(adapter.adapters, name="adapter")
 
 
 @app.command()

@@ -1,0 +1,155 @@
+"""Modbus registers behind a small interface; nothing else knows the library.
+
+One connection for each device, opened when it is needed. Whatever goes wrong on it ends it, so that an answer
+that comes late can never pass for the answer to a later question. Who asks decides when to try again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException, ModbusIOException
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+
+from ores.link.clock import Clock
+from ores.link.errors import Disconnected, PeerError, TimedOut
+
+READ_MAX: Final = 125
+"""Registers in one request; more do not fit a Modbus frame."""
+WRITE_MAX: Final = 123
+PORT: Final = 502
+ANSWER_S: Final = 2.0
+"""For a connection, and for each answer; slow loggers take most of a second."""
+ILLEGAL_ADDRESS: Final = 2
+
+# what the library would log, comes to us as an exception, and is told once instead of each second
+logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+
+
+class Rejected(PeerError):
+    """The device answers with a Modbus exception.
+
+    Args:
+        detail: Which request.
+        exception: Its code: 1 function, 2 address, 3 value, 4 failure, 6 busy, 10 and 11 gateway.
+    """
+
+    def __init__(self, detail: str, exception: int) -> None:
+        super().__init__(detail)
+        self.exception: Final = exception
+
+
+class Registers(Protocol):
+    """Holding registers of one unit."""
+
+    async def read(self, address: int, count: int) -> list[int]:
+        """Registers from `address` on, each 0 to 65 535.
+
+        Args:
+            address: As on the wire, counted from 0.
+            count: 1 to `READ_MAX`.
+
+        Raises:
+            Unavailable: No connection, or no answer in time.
+            Rejected: The device refuses.
+            PeerError: The answer is none to this request.
+        """
+        ...
+
+    async def write(self, address: int, values: Sequence[int]) -> None:
+        """Write registers in one request; raises as `read` does. What was written is not thereby believed."""
+        ...
+
+    def close(self) -> None:
+        """End the connection; the next request opens another."""
+        ...
+
+
+class ModbusTcp:
+    """Registers of one unit behind a Modbus TCP server.
+
+    Args:
+        host: Name or address.
+        port: TCP.
+        unit: 0 to 255; behind a gateway or logger, which device of it.
+        clock: Held while an answer is awaited.
+        answer_s: For a connection, and for each answer.
+    """
+
+    def __init__(
+        self, host: str, port: int = PORT, *, unit: int = 1, clock: Clock, answer_s: float = ANSWER_S
+    ) -> None:
+        self._address: Final = f"{host}:{port}"
+        self._host, self._port = host, port
+        self._unit: Final = unit
+        self._clock: Final = clock
+        self._answer_s: Final = answer_s
+        self._client: AsyncModbusTcpClient | None = None
+
+    async def read(self, address: int, count: int) -> list[int]:
+        """See `Registers`."""
+        client = await self._connected()
+        with self._asking(f"read {count} registers from {address}") as what:
+            answer = await client.read_holding_registers(address, count=count, device_id=self._unit)
+            _check(answer, what)
+        if len(answer.registers) != count:
+            self.close()
+            raise PeerError(f"{what}: {len(answer.registers)} came")
+        return list(answer.registers)
+
+    async def write(self, address: int, values: Sequence[int]) -> None:
+        """See `Registers`."""
+        client = await self._connected()
+        with self._asking(f"write {len(values)} registers from {address}") as what:
+            _check(await client.write_registers(address, list(values), device_id=self._unit), what)
+
+    def close(self) -> None:
+        """See `Registers`."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    async def _connected(self) -> AsyncModbusTcpClient:
+        if self._client is not None and self._client.connected:
+            return self._client
+        self.close()
+        client = AsyncModbusTcpClient(
+            self._host, port=self._port, timeout=self._answer_s, retries=0, reconnect_delay=0
+        )
+        self._client = client
+        with self._clock.hold():
+            if not await client.connect():
+                self.close()
+                raise Disconnected(f"{self._address}: no connection")
+        return client
+
+    @contextmanager
+    def _asking(self, request: str) -> Iterator[str]:
+        """One request; all that goes wrong, but for a refusal, leaves nothing of the connection."""
+        what = f"{self._address} unit {self._unit}: {request}"
+        try:
+            with self._clock.hold():
+                yield what
+        except Rejected:
+            raise
+        except ModbusIOException as error:
+            self.close()
+            raise TimedOut(f"{what}: no answer") from error
+        except (ModbusException, OSError) as error:
+            self.close()
+            raise Disconnected(f"{what}: {error}") from error
+        except BaseException:
+            self.close()  # also when the task ends here: nobody will read the answer
+            raise
+
+
+def _check(answer: ModbusPDU, what: str) -> None:
+    if isinstance(answer, ExceptionResponse):
+        code = answer.exception_code
+        raise Rejected(f"{what}: the device answers with exception {code}", code)
+    if answer.isError():
+        raise PeerError(f"{what}: {answer}")

@@ -1,0 +1,45 @@
+"""`ores adapter`: other people's devices as modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ores.cli.options import Json
+
+adapters = typer.Typer(
+    name="adapter", help="Other people's devices as modules.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@adapters.command()
+def serve(
+    protocol: Annotated[str, typer.Argument(help="sunspec.")],
+    device: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="Where the device listens.")],
+    data: Annotated[Path, typer.Option(help="Where it keeps its key and what persists.")],
+    unit: Annotated[int, typer.Option(min=0, max=255, help="Modbus unit of the device.")] = 1,
+    name: Annotated[str, typer.Option(help="What its owner calls it.")] = "",
+    control: Annotated[bool, typer.Option("--control", help="Let it be commanded; else it is read.")] = False,
+    connection_point: Annotated[
+        bool, typer.Option("--connection-point", help="Its meter is the one at the grid connection point.")
+    ] = False,
+    turned: Annotated[
+        bool, typer.Option("--turned", help="Its meter shows import as negative, or is mounted that way.")
+    ] = False,
+    conductor: Annotated[str, typer.Option(help="L1, L2 or L3, of a device with one phase.")] = "",
+    port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Show a foreign device as a module, for a hub to pair with and for `ores conform` to judge.
+
+    It is only read, until --control is given.
+    """
+    from ores.adapters.sunspec.image import Options
+    from ores.cli import adapter_run
+
+    options = Options(
+        control=control, connection_point=connection_point, turned=turned, conductor=conductor.upper()
+    )
+    adapter_run.serve(protocol, device, unit, data, options, name=name, port=port, as_json=as_json)

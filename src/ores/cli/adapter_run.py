@@ -1,0 +1,98 @@
+"""What `ores adapter` runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from rich.console import Console
+
+from ores.adapters.modbus import PORT, ModbusTcp
+from ores.adapters.serve import serving
+from ores.adapters.sunspec.device import SunSpecDevice
+from ores.adapters.sunspec.found import find_or_remember
+from ores.adapters.sunspec.image import CONDUCTORS, Options
+from ores.link import clock as clocks
+from ores.link.clock import Clock
+from ores.link.errors import ConfigError
+
+PROTOCOLS: Final = ("sunspec",)
+
+
+def serve(
+    protocol: str,
+    device: str,
+    unit: int,
+    directory: Path,
+    options: Options,
+    *,
+    name: str,
+    port: int,
+    as_json: bool,
+) -> None:
+    """Show a device as a module until the process is asked to end.
+
+    Args:
+        protocol: Of `PROTOCOLS`.
+        device: HOST or HOST:PORT.
+        unit: Modbus unit.
+        directory: Of this module alone.
+        options: What the device cannot tell.
+        name: What its owner calls it.
+        port: Of the module; 0 picks a free one.
+        as_json: For programs.
+
+    Raises:
+        ConfigError: Something in the command is not right; says what.
+        OresError: The device does not answer, or is not what it is taken for.
+    """
+    if protocol not in PROTOCOLS:
+        raise ConfigError("protocol", found=protocol, allowed=", ".join(PROTOCOLS))
+    if options.conductor and options.conductor not in CONDUCTORS:
+        raise ConfigError("conductor", found=options.conductor, allowed=", ".join(CONDUCTORS))
+    host, device_port = address_of(device)
+
+    async def main(clock: Clock) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        registers = ModbusTcp(host, device_port, unit=unit, clock=clock)
+        try:
+            found = await find_or_remember(registers, directory)
+            adapter = SunSpecDevice(found, registers, clock, options=options, directory=directory, name=name)
+            async with serving(adapter, directory, clock=clock, port=port) as it:
+                code = it.desk.code if it.pins.controller() is None else None
+                if as_json:
+                    said = {"id": it.identity.id, "port": it.server.port, "code": code}
+                    sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+                    sys.stdout.flush()
+                else:
+                    paired = "paired" if code is None else f"pairing code [bold]{code}[/]"
+                    mode = "controlled" if options.control else "only read"
+                    Console(stderr=True).print(
+                        f"{adapter.about.name} {it.identity.id} listens on port {it.server.port}, "
+                        f"{paired}; the device is {mode}"
+                    )
+                await stop.wait()
+        finally:
+            registers.close()
+
+    clocks.run(main, speed=1)
+
+
+def address_of(device: str) -> tuple[str, int]:
+    """Host and port of what a person wrote: HOST, HOST:PORT or [V6]:PORT.
+
+    Raises:
+        ConfigError: The port is none.
+    """
+    host, colon, port = device.rpartition(":")
+    if not colon or device.endswith("]") or (":" in host and not host.startswith("[")):
+        return device.strip("[]"), PORT
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
+        raise ConfigError("port", found=port, allowed="1 to 65535")
+    return host.strip("[]"), int(port)
