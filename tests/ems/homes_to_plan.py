@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ores.ems.inputs import Battery, Home
-from ores.tariff.terms import Terms
+from ores.tariff.terms import PeakTerm, Terms, TierTerm
 
 PRICES = st.floats(-1.0, 3.0).map(lambda price: round(price, 3))
 POWERS = st.floats(0.0, 12.0).map(lambda power: round(power, 2))
@@ -47,12 +47,34 @@ def batteries(draw: st.DrawFn, count: int) -> Battery:
 
 
 @st.composite
+def peaks(draw: st.DrawFn, count: int) -> PeakTerm:
+    """A charge on some or all intervals, in blocks of one or more."""
+    size, first = draw(st.integers(1, 4)), draw(st.integers(0, 3))
+    block = (np.arange(count) + first) // size
+    block[draw(arrays(st.booleans(), count)) & draw(st.booleans())] = -1
+    return PeakTerm(draw(st.sampled_from([0.0, 0.5, 12.0])), block, draw(POWERS))
+
+
+@st.composite
+def tiers(draw: st.DrawFn, count: int) -> TierTerm:
+    """An amount beyond which energy costs more or less."""
+    extra = draw(st.sampled_from([0.2, 0.05, -0.1]))
+    return TierTerm(extra, draw(arrays(st.booleans(), count)), draw(POWERS))
+
+
+@st.composite
 def homes(draw: st.DrawFn, most: int = 12) -> Home:
     """Any home."""
     count = draw(st.integers(1, most))
     hours = draw(arrays(st.sampled_from([1 / 60, 0.25, 0.5, 1.0]), count))
     return Home(
-        terms=Terms(hours, draw(arrays(PRICES, count)), draw(arrays(PRICES, count))),
+        terms=Terms(
+            hours,
+            draw(arrays(PRICES, count)),
+            draw(arrays(PRICES, count)),
+            tuple(draw(st.lists(peaks(count), max_size=2))),
+            tuple(draw(st.lists(tiers(count), max_size=1))),
+        ),
         load_kw=draw(arrays(st.floats(-3.0, 12.0).map(lambda power: round(power, 2)), count)),
         pv_available_kw=draw(arrays(POWERS, count)),
         pv_curtailable=draw(st.booleans()),

@@ -8,6 +8,7 @@ from tests.ems.homes_to_plan import terms
 
 from ores.ems.inputs import Battery, Home
 from ores.ems.planner import Planner
+from ores.tariff.terms import PeakTerm, Terms, TierTerm
 
 
 def ideal(**changes: object) -> Battery:
@@ -166,6 +167,86 @@ def test_solving_again_gives_what_a_new_planner_gives() -> None:
             terms=terms(list(price[window]), [0.03] * 40, 0.25),
             load_kw=load[window],
             pv_available_kw=sun[window],
+            batteries=(ideal(soc_pct=soc, charge_efficiency=0.95),),
+        )
+        plan = planner.plan(home, elapsed=1 if first else 0)
+        assert plan.objective == pytest.approx(Planner().plan(home).objective, abs=1e-4)
+        soc = plan.soc_pct[0, 0]
+
+
+def charged(
+    price: list[float],
+    *,
+    peaks: tuple[PeakTerm, ...] = (),
+    tiers: tuple[TierTerm, ...] = (),
+    hours: float = 1.0,
+) -> Terms:
+    """Prices for import, with charges, and nothing for export."""
+    return Terms(np.full(len(price), hours), np.array(price), np.zeros(len(price)), peaks, tiers)
+
+
+def test_a_peak_is_shaved_from_the_battery_as_far_as_it_pays() -> None:
+    home = Home(
+        terms=charged([0.2] * 4, peaks=(PeakTerm(5.0, np.arange(4)),)),
+        load_kw=np.array([1.0, 1.0, 5.0, 1.0]),
+        batteries=(ideal(),),
+    )
+    plan = Planner().plan(home)
+    assert plan.grid_kw[:3] == pytest.approx(np.full(3, 7 / 3))  # what is stored after the third is too late
+    assert plan.peak_cost == pytest.approx(5.0 * 7 / 3)
+    assert plan.cost == pytest.approx(8 * 0.2 + 5.0 * 7 / 3)
+    assert plan.objective == pytest.approx(plan.cost, abs=1e-3)
+
+
+def test_a_peak_that_the_month_had_already_costs_nothing_more() -> None:
+    peak = PeakTerm(5.0, np.arange(2), so_far_kw=3.0)
+    plan = Planner().plan(Home(terms=charged([0.1, 0.4], peaks=(peak,)), load_kw=2.0, batteries=(ideal(),)))
+    assert plan.grid_kw == pytest.approx(np.array([3.0, 1.0]))
+    assert plan.peak_cost == 0.0
+
+
+def test_the_mean_of_a_block_counts_not_its_highest_interval() -> None:
+    peak = PeakTerm(5.0, np.array([0, 0, 0, 0, 1, 1, 1, 1]))
+    prices = charged([0.4, 0.1, *[0.4] * 6], peaks=(peak,), hours=0.25)
+    plan = Planner().plan(Home(terms=prices, load_kw=1.0, batteries=(ideal(),)))
+    assert plan.grid_kw[:4].mean() == pytest.approx(1.0)
+    assert plan.grid_kw[0] == pytest.approx(1.0)  # nothing is stored yet
+    assert plan.grid_kw[1] == pytest.approx(3.0)
+    assert plan.peak_cost == pytest.approx(5.0)
+
+
+def test_hours_that_do_not_count_for_the_peak_take_the_charging() -> None:
+    peak = PeakTerm(5.0, np.array([-1, 0, 1]))
+    plan = Planner().plan(Home(terms=charged([0.2] * 3, peaks=(peak,)), load_kw=2.0, batteries=(ideal(),)))
+    assert plan.grid_kw == pytest.approx(np.array([6.0, 0.0, 0.0]), abs=1e-6)
+    assert plan.peak_cost == pytest.approx(0.0, abs=1e-6)
+
+
+def test_beyond_a_tier_energy_costs_more_and_is_worth_more() -> None:
+    tier = TierTerm(0.1, np.array([True, True, False]), left_kwh=3.0)
+    plan = Planner().plan(Home(terms=charged([0.2] * 3, tiers=(tier,)), load_kw=2.0))
+    assert plan.tier_cost == pytest.approx(0.1)
+    assert plan.cost == pytest.approx(6 * 0.2 + 0.1)
+    assert plan.energy_value_per_kwh == pytest.approx(np.array([0.3, 0.3, 0.2]), abs=1e-5)
+
+
+def test_a_tier_that_is_cheaper_beyond_is_paid_in_its_order() -> None:
+    tier = TierTerm(-0.1, np.full(2, fill_value=True), left_kwh=3.0)
+    plan = Planner().plan(Home(terms=charged([0.2] * 2, tiers=(tier,)), load_kw=2.0))
+    assert plan.tier_cost == pytest.approx(-0.1)
+    assert plan.objective == pytest.approx(0.7, abs=1e-4)
+
+
+def test_a_plan_with_peaks_made_again_is_what_a_new_planner_gives() -> None:
+    rng = np.random.default_rng(4)
+    price, load = rng.uniform(0.1, 0.4, 60), rng.uniform(0, 3, 60)
+    planner, soc = Planner(), 40.0
+    for first in range(20):
+        window = slice(first, first + 40)
+        peak = PeakTerm(2.0, np.arange(first, first + 40) // 4, 1.0)
+        home = Home(
+            terms=charged(list(price[window]), peaks=(peak,), hours=0.25),
+            load_kw=load[window],
             batteries=(ideal(soc_pct=soc, charge_efficiency=0.95),),
         )
         plan = planner.plan(home, elapsed=1 if first else 0)

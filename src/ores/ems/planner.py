@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ores.ems import exact
 from ores.ems.answer import Plan, Violation
+from ores.ems.charges import Peak, Tier
 from ores.ems.inputs import Floats, Home, InputError, spread
 from ores.ems.parts import Connection, Exclusive, Store
-from ores.ems.sheet import Numbers, Sheet
+from ores.ems.sheet import Matrix, Numbers, Sheet
 from ores.ems.solver import Solver, SolverError
 from ores.ems.weights import dearest
 
@@ -47,10 +48,20 @@ class Planner:
         key = key_of(home)
         kept = self._kept
         if kept is None or kept.key != key:
-            kept = _Model(home, key)
-            self._kept = kept
-            elapsed = 0
-        return kept.plan(home, elapsed)
+            kept = _Model(home, key, kept)
+        plan = kept.plan(home, elapsed)
+        self._kept = kept
+        return plan
+
+    def program(self) -> tuple[Matrix, Numbers]:
+        """The linear program of the last plan, for measurements beside the solver alone.
+
+        Raises:
+            LookupError: Nothing has been planned.
+        """
+        if self._kept is None:
+            raise LookupError("nothing has been planned yet")
+        return self._kept.matrix, self._kept.solver.numbers
 
 
 def check_terms(home: Home) -> None:
@@ -70,14 +81,17 @@ def check_terms(home: Home) -> None:
 
 def key_of(home: Home) -> Key:
     """What stands in the matrix: where it changes, the model is built anew."""
+    terms = home.terms
     batteries = tuple((b.charge_efficiency, b.discharge_efficiency) for b in home.batteries)
-    return (len(home.terms.hours), batteries)
+    peaks = tuple(peak.block.tobytes() for peak in terms.peaks)
+    lengths = terms.hours.tobytes() if peaks else b""  # of a block, stand in the matrix
+    return (len(terms.hours), batteries, peaks, lengths, tuple(tier.counts.tobytes() for tier in terms.tiers))
 
 
 class _Model:
     """The program of a home in the solver."""
 
-    def __init__(self, home: Home, key: Key) -> None:
+    def __init__(self, home: Home, key: Key, before: _Model | None) -> None:
         self.key = key
         self.count = len(home.terms.hours)
         self.sheet = Sheet()
@@ -86,9 +100,23 @@ class _Model:
             Store(self.sheet, self.connection.balance, battery, f"batteries[{number}]")
             for number, battery in enumerate(home.batteries)
         ]
+        terms = home.terms
+        self.peaks = [
+            Peak(self.sheet, self.connection, term, terms.hours, f"terms.peaks[{number}]")
+            for number, term in enumerate(terms.peaks)
+        ]
+        self.tiers = [
+            Tier(self.sheet, self.connection, term, f"terms.tiers[{number}]")
+            for number, term in enumerate(terms.tiers)
+        ]
         self.matrix = self.sheet.matrix()
-        self.exclusives = [*(store.exclusive() for store in self.stores), self.connection.exclusive()]
+        self.exclusives = [
+            *(store.exclusive() for store in self.stores),
+            *(tier.exclusive() for tier in self.tiers),
+            self.connection.exclusive(),
+        ]
         self.solver = Solver()
+        self.before = before
         self.loaded = False
 
     def fill(self, home: Home, unit: float) -> Numbers:
@@ -101,6 +129,10 @@ class _Model:
             consumed += charge
             produced += discharge
         self.connection.fill(home, numbers, unit, consumed, produced)
+        for peak, peak_term in zip(self.peaks, home.terms.peaks, strict=True):
+            peak.fill(peak_term, numbers, unit)
+        for tier, tier_term in zip(self.tiers, home.terms.tiers, strict=True):
+            tier.fill(tier_term, numbers, unit)
         return numbers
 
     def plan(self, home: Home, elapsed: int) -> Plan:
@@ -109,10 +141,13 @@ class _Model:
         numbers = self.fill(home, unit)
         if not self.loaded:
             self.solver.load(self.matrix, numbers)
+            if self.before is not None and self.before.count == self.count:
+                self.solver.follow(self.before.solver, self.before.sheet, self.sheet, self.count, elapsed)
+            self.before = None
             self.loaded = True
         else:
-            if 0 < elapsed < self.count:
-                self.solver.shift(self.sheet, self.count, elapsed)
+            if elapsed > 0:
+                self.solver.follow(self.solver, self.sheet, self.sheet, self.count, elapsed)
             self.solver.change(numbers)
         if not self.solver.solve():
             raise SolverError("a plan that is always possible was not found")
@@ -178,6 +213,7 @@ class _Model:
         terms, link = home.terms, self.connection
         hours = terms.hours
         grid = values[link.bought] + values[link.bought_beyond] - values[link.sold] - values[link.sold_beyond]
+        bought = np.maximum(grid, 0.0)
         energy = [store.energy(values) for store in self.stores]
         shape = (len(self.stores), self.count)
         objective = self.solver.objective()
@@ -198,13 +234,13 @@ class _Model:
             energy_value_per_kwh=duals[link.balance] * unit,
             stored_value_per_kwh=np.array([-duals[s.rows] * unit for s in self.stores]).reshape(shape),
             interval_cost=np.where(grid > 0.0, terms.import_per_kwh, terms.export_per_kwh) * grid,
-            peak_cost=0.0,
-            tier_cost=0.0,
+            peak_cost=sum(peak.cost(bought) for peak in self.peaks),
+            tier_cost=sum(tier.cost(bought) for tier in self.tiers),
             wear_cost=sum(b.wear_per_kwh * d for b, d in zip(home.batteries, discharged, strict=True)),
             end_value=sum(
                 b.end_value_per_kwh * float(e[-1]) for b, e in zip(home.batteries, energy, strict=True)
             ),
-            objective=objective * unit,
+            objective=objective * unit - sum(p.price_per_kw * p.so_far_kw for p in terms.peaks),
             gap=max(0.0, objective - bound) * unit,
             violations=tuple(self.violations(hours, values)),
         )

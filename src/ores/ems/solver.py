@@ -24,7 +24,7 @@ class Solver:
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
         self._highs.setOptionValue("presolve", "on" if presolve else "off")
-        self._sent = Numbers(_NONE, _NONE, _NONE)
+        self.numbers = Numbers(_NONE, _NONE, _NONE)
 
     @property
     def iterations(self) -> int:
@@ -52,11 +52,11 @@ class Solver:
         )
         if status == HighsStatus.kError:
             raise SolverError("HiGHS refused the model")
-        self._sent = numbers
+        self.numbers = numbers
 
     def change(self, numbers: Numbers) -> None:
         """Other bounds and costs for the same model; the basis stays."""
-        sent = self._sent
+        sent = self.numbers
         moved = np.flatnonzero((numbers.lower != sent.lower) | (numbers.upper != sent.upper))
         if len(moved):
             columns = moved.astype(np.int32)
@@ -64,7 +64,7 @@ class Solver:
         dearer = np.flatnonzero(numbers.cost != sent.cost)
         if len(dearer):
             self._highs.changeColsCost(len(dearer), dearer.astype(np.int32), numbers.cost[dearer])
-        self._sent = numbers
+        self.numbers = numbers
 
     def solve(self) -> bool:
         """Find the optimum; whether there is one.
@@ -92,22 +92,40 @@ class Solver:
         found = self._highs.getSolution()
         return np.array(found.col_value), np.array(found.row_dual)
 
-    def shift(self, sheet: Sheet, count: int, by: int) -> None:
-        """Begin the next solve where the last one ended, as many intervals later.
+    def follow(self, solver: Solver, before: Sheet, sheet: Sheet, count: int, by: int) -> None:
+        """Begin the next solve where another one ended, as many intervals later.
 
-        What stands in blocks of `count` columns or rows moves up by that many; the last interval is repeated.
+        Args:
+            solver: That solved the program of `before`; may be this one.
+            before: The blocks of that program.
+            sheet: The blocks of the program that is loaded here.
+            count: Of intervals: what stands in blocks of so many moves up; the last interval is repeated.
+            by: So many intervals; >= 0.
         """
-        basis = self._highs.getBasis()
-        basis.col_status = _shifted(basis.col_status, sheet.column_blocks, count, by)
-        basis.row_status = _shifted(basis.row_status, sheet.row_blocks, count, by)
+        by = min(by, count)
+        basis = solver._highs.getBasis()
+        if not basis.valid:
+            return
+        columns, rows = basis.col_status, basis.row_status
+        told = ((columns, before.column_blocks), (rows, before.row_blocks))
+        moved = [[_later(statuses[block], count, by) for block in blocks] for statuses, blocks in told]
+        basis.col_status = _fitted(moved[0], sheet.column_blocks, HighsBasisStatus.kLower)
+        basis.row_status = _fitted(moved[1], sheet.row_blocks, HighsBasisStatus.kBasic)
+        basis.alien = True  # it need not be square, nor of full rank, in the other program
         self._highs.setBasis(basis)
 
 
-def _shifted(
-    statuses: list[HighsBasisStatus], blocks: list[slice], count: int, by: int
+def _later(statuses: list[HighsBasisStatus], count: int, by: int) -> list[HighsBasisStatus]:
+    return statuses[by:] + statuses[count - by :] if len(statuses) == count else statuses
+
+
+def _fitted(
+    parts: list[list[HighsBasisStatus]], blocks: list[slice], missing: HighsBasisStatus
 ) -> list[HighsBasisStatus]:
-    shifted: list[HighsBasisStatus] = []
-    for block in blocks:
-        part = statuses[block]
-        shifted += part[by:] + part[-by:] if len(part) == count else part
-    return shifted
+    fitted: list[HighsBasisStatus] = []
+    for number, block in enumerate(blocks):
+        length = block.stop - block.start
+        part = parts[number] if number < len(parts) else []
+        fitted += part[:length]
+        fitted += [missing] * (length - len(part))
+    return fitted

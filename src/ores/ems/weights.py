@@ -21,12 +21,11 @@ TIE: Final = 1e-6
 
 
 def dearest(home: Home) -> float:
-    """The most that a kWh can cost or be worth; the unit of all costs inside the model; > 0."""
+    """What a kWh may cost or be worth, about; the unit of all costs inside the model; > 0."""
     terms = home.terms
-    hours = float(terms.hours.min())
     most = max(float(abs(terms.import_per_kwh).max()), float(abs(terms.export_per_kwh).max()))
     most += sum(abs(tier.extra_per_kwh) for tier in terms.tiers)
     most = max([most, *(abs(b.end_value_per_kwh) for b in home.batteries)])
     most = max([most, *(b.wear_per_kwh for b in home.batteries)])
-    most += sum(peak.price_per_kw for peak in terms.peaks) / hours
+    most += sum(peak.price_per_kw for peak in terms.peaks)  # as if for one hour
     return most or 1.0
