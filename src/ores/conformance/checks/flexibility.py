@@ -41,6 +41,10 @@ ALIKE: Final = (
     ("thermal", "outdoor_temperature_c", "thermal", 0.6),
     ("job", "energy_wh", "job", 20.0),
     ("job", "duration_s", "job", 10.0),
+    ("job", "earliest_start_in_s", "job", 10.0),
+    ("job", "latest_end_in_s", "job", 10.0),
+    ("vehicle", "departure_in_s", "ev", 60.0),
+    ("modes", "next_change_in_s", "mode", 10.0),
 )
 """Numbers that stand in both, with what rounding and a moment may change; of large ones a twentieth."""
 SHARE: Final = 0.05
@@ -275,7 +279,7 @@ def _powers(name: str, told: Told) -> Iterator[tuple[str, str, float]]:
         for one in level.get("points") or []:
             yield "a point of store.levels", store.get("commanded_at", name), number(one["power_w"]) or 0.0
     for mode, takes in ((told.get("modes") or {}).get("modes") or {}).items():
-        for field in ("consume_max_w", "expected_w"):
+        for field in ("consume_max_w", "consume_min_w", "expected_w"):
             yield f"modes.{mode}.{field}", name, number(takes.get(field)) or 0.0
     for slot in (told.get("job") or {}).get("profile") or []:
         yield "a slot of job.profile", name, number(slot.get("power_w")) or 0.0

@@ -271,7 +271,7 @@ async def tie_permit_is_no_order(bench: Bench) -> None:
             )
             return
         left_s = number(point(state, name, "isolate", "reconnect_in_s"))
-        told_s = at_s + left_s if left_s is not None else told_s
+        told_s = max(told_s, at_s + left_s) if left_s is not None else told_s
     grid_ok = [point(state, name, "isolate", "grid_ok") is True for _, state in found.after]
     need(
         told_s > 0 or not all(grid_ok) or _synchronises(found),
