@@ -49,17 +49,19 @@ class Peer:
         """Change points of a model, raw."""
         model = next(one for one in self.models if one.model_id == number)
         for name, value in values.items():
-            model.points[name].set_value(value)
-        begin = self.address[number, 0] - self.base
-        self.registers[begin : begin + model.len] = words(model.get_mb())
+            point = model.points[name]
+            point.set_value(value)
+            begin = self.address[number, 0] - self.base + point.offset
+            self.registers[begin : begin + point.len] = words(point.get_mb())
 
     def get(self, number: int, name: str) -> object:
         """A point of a model, raw, as a client has written it."""
         model = next(one for one in self.models if one.model_id == number)
-        begin = self.address[number, 0] - self.base
-        data = b"".join(word.to_bytes(2, "big") for word in self.registers[begin : begin + model.len])
-        model.set_mb(data)
-        return model.points[name].value
+        point = model.points[name]
+        begin = self.address[number, 0] - self.base + point.offset
+        data = b"".join(word.to_bytes(2, "big") for word in self.registers[begin : begin + point.len])
+        point.set_mb(data)
+        return point.value
 
 
 def words(data: bytes) -> list[int]:

@@ -3,6 +3,7 @@
 from ores.module.description import About, element
 from ores.module.device import (
     Answer,
+    AnswersLater,
     Clipped,
     Commandable,
     DecidesItself,
@@ -11,11 +12,12 @@ from ores.module.device import (
     KnowsAge,
     Refused,
     SensesHazards,
+    TakesFailsafe,
     TakesRequests,
     TakesSettings,
     TellsFlexibility,
 )
-from ores.module.effective import Effective
+from ores.module.effective import Ceilings, Effective
 from ores.module.module import Module
 from ores.module.policy import PolicyFunction, Situation, free, idle, schedule, self_consumption, setpoint
 from ores.module.store import FileStore, MemoryStore, Saved, Store
@@ -23,6 +25,8 @@ from ores.module.store import FileStore, MemoryStore, Saved, Store
 __all__ = [
     "About",
     "Answer",
+    "AnswersLater",
+    "Ceilings",
     "Clipped",
     "Commandable",
     "DecidesItself",
@@ -39,6 +43,7 @@ __all__ = [
     "SensesHazards",
     "Situation",
     "Store",
+    "TakesFailsafe",
     "TakesRequests",
     "TakesSettings",
     "TellsFlexibility",

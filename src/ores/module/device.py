@@ -8,7 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 import msgspec
 
 from ores.model import Element, ElementFlexibility, ElementSettings, ElementState
-from ores.module.effective import Effective
+from ores.module.effective import Ceilings, Effective
 
 
 class Clipped(msgspec.Struct, frozen=True):
@@ -79,6 +79,28 @@ class Commandable(Protocol):
 
         Called when what has to be done changes, and again each period after an exception or a refusal.
         """
+        ...
+
+
+@runtime_checkable
+class AnswersLater(Protocol):
+    """A device that is told at once and learns later what has become of it, such as one behind a bus."""
+
+    def answered(self, element: str, /) -> Answer:
+        """What speaks against the command it was told last; None while nothing does.
+
+        Asked in each period and after news. A refusal is taken as one that `apply` gives: the command is told
+        again in each period, until `apply` takes it.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesFailsafe(Protocol):
+    """A device that can keep limits by itself when nobody commands it any more, not even its module."""
+
+    def fall_back(self, element: str, failsafe: Ceilings, /) -> None:
+        """These limits hold when no lease gives one; told when they change."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from math import inf, isfinite
 from typing import Final
 
@@ -24,7 +24,17 @@ from ores.model import (
     SwitchCommand,
 )
 from ores.module import reading as readings
-from ores.module.device import Answer, Clipped, Commandable, Device, KnowsAge, Refused, SensesHazards
+from ores.module.device import (
+    Answer,
+    AnswersLater,
+    Clipped,
+    Commandable,
+    Device,
+    KnowsAge,
+    Refused,
+    SensesHazards,
+    TakesFailsafe,
+)
 from ores.module.effective import (
     FREE,
     ISLAND,
@@ -94,6 +104,8 @@ class Part:
         self._period_s: Final = report_period_s
         self._measured_at_s = inf
         self._tell: Final = device.apply if isinstance(device, Commandable) else None
+        self._later: Final = device.answered if isinstance(device, AnswersLater) else None
+        self._fall: Final = device.fall_back if isinstance(device, TakesFailsafe) else None
         able = element.capabilities.storage
         self.has_storage: Final = not isinstance(able, UnsetType)
         self.has_reserve: Final = not isinstance(able, UnsetType) and able.reserve_setting is True
@@ -191,6 +203,8 @@ class Part:
         """Limits for when no lease gives one."""
         self.failsafe = failsafe
         self._settled = False
+        if self._fall is not None:
+            self._fall(self.element.id, failsafe)
 
     def lease(self, command: ElementCommand | None) -> None:
         """What the lease in force asks, after `vet`; None without one."""
@@ -213,6 +227,8 @@ class Part:
             now_s: Process time.
             ending: Nobody will be there to carry out later what a least time holds back.
         """
+        if self._later is not None and self._applied is not None:
+            self._hear(self._later)
         if self._least.any:
             self._least.look(self.reading, now_s)
         if self._settled and now_s < self.due_s and not ending:
@@ -440,6 +456,20 @@ class Part:
             self._least.told(effective, now_s)
         self._applied = effective if done else None
         self._settled = done
+
+    def _hear(self, later: Callable[[str], Answer]) -> None:
+        """What has become of what the device took: it may turn out that it does not do it after all."""
+        try:
+            answer = _checked(later(self.element.id))
+        except Exception as error:  # noqa: BLE001  a driver may fail in any way; its element alone pays
+            answer = Refused(repr(error)[:512])
+        if answer is None or answer == self.answer:
+            return
+        self.answer = answer
+        if isinstance(answer, Refused):
+            self._applied = None
+            self._settled = False
+        self._report()
 
     def _report(self) -> None:
         effective, own, able = self.resolved.effective, self.own, self.rules.setpoint

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ores.adapters.modbus import Registers, Rejected
 from ores.adapters.rounds import Rounds
 from ores.adapters.sunspec.found import Found, KeptCounters, find, save
 from ores.adapters.sunspec.image import Image, Options
-from ores.adapters.sunspec.mapping import about, mapped
-from ores.adapters.sunspec.walk import Placed, Request, requests
+from ores.adapters.sunspec.mapping import LOCAL, about, mapped
+from ores.adapters.sunspec.orders import Order
+from ores.adapters.sunspec.walk import Placed, Request, read_model, requests
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError, PeerError
-from ores.model import ElementState
-from ores.module import About, Answer, Effective, Refused, idle
+from ores.model import Element, ElementState, Fault
+from ores.module import About, Answer, Ceilings, Effective, PolicyFunction, Refused, free, idle
 
 PERIOD_S: Final = 0.5
 """Between two readings: half a report period, so that what is reported is fresh (FRESH-004)."""
@@ -58,8 +60,9 @@ class SunSpecDevice:
         it = mapped(image, options)
         self.about: Final[About] = about(image, name, it.profiles)
         self.elements: Final = tuple(view.element for view in it.views)
+        self._orders: Final = {element: Order(element, how) for element, how in it.steering.items()}
         self._views: Final = {view.element.id: view for view in it.views}
-        self.policies: Final = {"idle": idle(self.elements)}
+        self.policies: Final = _policies(self.elements)
         self._found = found
         self._registers: Final = registers
         self._clock: Final = clock
@@ -84,14 +87,28 @@ class SunSpecDevice:
         await self._rounds.start()
 
     async def stop(self) -> None:
-        """End, and let go of its connection: many devices have only one."""
+        """End, and let go of its connection: many devices have only one.
+
+        What the module wanted last is still written; what is not reached ends by the device's own timer.
+        """
         await self._rounds.stop()
+        if self._image is not None and self._known:
+            try:
+                await self._carry_out(self._image)
+            except OresError as error:
+                _log.warning("%s: its last command was not written: %s", self.about.name, error.detail)
         self._registers.close()
         self._save()
 
     def read(self, element: str, /) -> ElementState:
         """What was read last; an element of which nothing has been read yet is unknown."""
-        return self._states[element]
+        state = self._states[element]
+        order = self._orders.get(element)
+        codes = [] if order is None else order.faults(self._clock.now())
+        if not codes:
+            return state
+        own = [] if isinstance(state.fault, UnsetType) else state.fault.codes
+        return msgspec.structs.replace(state, fault=Fault(codes=[*codes, *own][:16]))
 
     def measured_at_s(self, _element: str, /) -> float | None:
         """When the round began in which it was read."""
@@ -102,8 +119,27 @@ class SunSpecDevice:
         self._changed = changed
 
     def apply(self, element: str, command: Effective, /) -> Answer:
-        """Nothing can be commanded yet."""
-        return Refused(f"{element} takes no {command}")
+        """Have it written in the next round, which begins now; see `answered` for what becomes of it."""
+        answer = self._orders[element].give(command)
+        self._rounds.hurry()
+        return answer if self._known else Refused("the device does not answer")
+
+    def answered(self, element: str, /) -> Answer:
+        """What speaks against the command: the device is silent, or does not hold what was written."""
+        order = self._orders.get(element)
+        if order is None:
+            return None
+        return order.answer if self._known else Refused("the device does not answer")
+
+    def fall_back(self, element: str, failsafe: Ceilings, /) -> None:
+        """Some devices can keep a limit when the adapter is gone (704)."""
+        if element in self._orders:
+            self._orders[element].failsafe = failsafe
+
+    def taken_over(self) -> Literal["local"] | None:
+        """Whether somebody has switched the device to local control (715)."""
+        model = None if self._image is None else self._image.find(LOCAL)
+        return "local" if model is not None and model.symbol("LocRemCtl") == "LOCAL" else None
 
     async def _once(self) -> None:
         """One round: see that it is the same device still, and read it."""
@@ -114,11 +150,22 @@ class SunSpecDevice:
         self._image = image
         self._states = {name: view.read(image) for name, view in self._views.items()}
         self._measured_at_s = began_s
+        await self._carry_out(image)
         if self._changed is not None:
             self._changed()
         if began_s - self._saved_at_s >= SAVE_S:
             self._saved_at_s = began_s
             self._save()
+
+    async def _carry_out(self, image: Image) -> None:
+        """Write what has been commanded."""
+        for order in self._orders.values():
+            await order.carry_out(image, self._registers, self._read_again, self._clock.now())
+
+    async def _read_again(self, number: int) -> Image:
+        """What a model of this id holds now."""
+        placed = [one for one in self._wanted if one.id == number]
+        return Image(placed, {one.address: await read_model(self._registers, one) for one in placed})
 
     async def _recognise(self) -> None:
         """After a silence another device may have its address."""
@@ -143,6 +190,8 @@ class SunSpecDevice:
 
     def _has_failed(self, _error: OresError) -> None:
         self._known = False
+        for order in self._orders.values():
+            order.lost()
 
     def _save(self) -> None:
         if self._directory is None:
@@ -154,6 +203,13 @@ class SunSpecDevice:
             save(self._directory, msgspec.structs.replace(self._found, energy=energy))
         except ConfigError as error:
             _log.warning("%s: its counters are not kept: %s", self.about.name, error.detail)
+
+
+def _policies(elements: Sequence[Element]) -> dict[str, PolicyFunction]:
+    """A store that follows set-points rests without one, for only by a set-point are its limits kept."""
+    if any(one.capabilities.setpoint is not UNSET for one in elements):
+        return {"idle": idle(elements)}
+    return {"free": free}
 
 
 def _cut(placed: Placed, read: list[tuple[Request, list[int]]]) -> list[int]:

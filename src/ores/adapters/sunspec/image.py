@@ -9,7 +9,7 @@ import msgspec
 
 from ores.adapters.sunspec.definitions import definitions
 from ores.adapters.sunspec.energy import Counters
-from ores.adapters.sunspec.points import Model
+from ores.adapters.sunspec.points import Model, Values
 from ores.adapters.sunspec.walk import Placed
 from ores.model import Element, ElementState
 
@@ -28,12 +28,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         connection_point: Its meter stands at the grid connection point.
         turned: Its meter is mounted the other way round, or counts export as positive.
         conductor: Where a device with one phase is connected; empty where nobody has said.
+        capacity_wh: Usable, of a store that does not tell; None where nobody has said.
     """
 
     control: bool = False
     connection_point: bool = False
     turned: bool = False
     conductor: str = ""
+    capacity_wh: float | None = None
 
 
 class Image:
@@ -91,7 +93,7 @@ class View(Protocol):
         ...
 
 
-def number(model: Model | None, name: str, *, least: float = 0.0, most: float = 1e6) -> float | None:
+def number(model: Values | None, name: str, *, least: float = 0.0, most: float = 1e6) -> float | None:
     """A quantity within a range; None where there is no such model, point or value.
 
     Args:
@@ -106,7 +108,7 @@ def number(model: Model | None, name: str, *, least: float = 0.0, most: float = 
     return value if value is not None and least <= value <= most else None
 
 
-def power_w(model: Model, name: str, rating_w: float | None, *, sign: float) -> float | None:
+def power_w(model: Values, name: str, rating_w: float | None, *, sign: float) -> float | None:
     """Active power, turned where SunSpec counts it the other way; None beyond what the device can have.
 
     Args:

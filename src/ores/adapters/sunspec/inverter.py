@@ -1,4 +1,4 @@
-"""An inverter (101 to 103, 111 to 113, or 701) as one element."""
+"""An inverter as one element, and its strings (160, 714) as one each."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Final
 
 from msgspec import UNSET
 
+from ores.adapters.sunspec.ac import AcSide, fault, state
 from ores.adapters.sunspec.energy import Counters
-from ores.adapters.sunspec.image import CONDUCTORS, PHASES, Image, Options, number, power_w
-from ores.adapters.sunspec.points import Model
+from ores.adapters.sunspec.image import Image, Options, number, power_w
+from ores.adapters.sunspec.points import Model, Values
 from ores.model import (
-    AcMeasure,
     AcMeasureCapability,
-    AcTerminal,
+    DcMeasure,
+    DcMeasureCapability,
     ElementState,
     EnergyCapability,
-    Fault,
     LimitCapability,
     Produce,
     ProduceCapability,
@@ -23,11 +23,8 @@ from ores.model import (
 )
 from ores.module import element
 
-INVERTERS: Final = (701, 103, 102, 101, 113, 112, 111)
-"""In the order in which they are preferred, where a device has several."""
-DER: Final = 701
-_CONNECTIONS: Final = ("single_phase", "split_phase", "three_phase")
-CODES_MAX: Final = 8
+NAME: Final = "inverter"
+MPPT: Final = 160
 
 
 def produce_max_w(image: Image) -> float | None:
@@ -55,89 +52,103 @@ class InverterView:
     """
 
     def __init__(self, address: int, image: Image, options: Options, *, limited: bool, source: bool) -> None:
-        self._address: Final = address
-        model = image.at(address)
-        self._is_der: Final = model.definition.id == DER
+        rating_w = produce_max_w(image)
+        self._ac: Final = AcSide(address, image, options, rating_w)
         self._is_source: Final = source
-        self._rating_w: Final = produce_max_w(image)
-        phases = _phases(model)
-        connection: str = _CONNECTIONS[phases - 1]
-        self._lines: Final = CONDUCTORS[:phases] if phases > 1 else tuple(filter(None, [options.conductor]))
-        counted = ("TotWhAbs", "TotWhInj") if self._is_der else ("", "WH")
-        self.counters: Final = Counters(*counted, self._rating_w)
-        rating = UNSET if self._rating_w is None else Rating(produce_max_w=self._rating_w)
+        self.counters: Final = self._ac.counters
         self.element: Final = element(
-            "inverter",
+            NAME,
             "inverter",
             bus="grid",
-            connection=connection,
-            terminals=self._lines or UNSET,
+            connection=self._ac.connection,
+            terminals=self._ac.lines or UNSET,
             ac_measure=AcMeasureCapability(),
             energy=EnergyCapability(),
-            rating=rating,
+            rating=UNSET if rating_w is None else Rating(produce_max_w=rating_w),
             limit=LimitCapability(produce=True) if limited else UNSET,
             produce=ProduceCapability() if source else UNSET,
         )
 
     def read(self, image: Image) -> ElementState:
         """Power into the inverter: negative when the sun shines."""
-        model = image.at(self._address)
-        total_w = power_w(model, "W", self._rating_w, sign=-1.0)
-        measure = AcMeasure(
-            power_w=total_w,
-            reactive_power_var=power_w(model, "Var", None, sign=-1.0) if self._is_der else UNSET,
-            frequency_hz=number(model, "Hz", least=40.0, most=70.0),
-            terminals={line: self._terminal(model, line) for line in self._lines} or UNSET,
-        )
+        model = self._ac.model(image)
+        measure = self._ac.measure(image)
         return ElementState(
             ac_measure=measure,
             energy=self.counters.read(model, image.utc_s),
-            produce=Produce(available_w=_available_w(model, total_w)) if self._is_source else UNSET,
+            produce=_produce(state(model), measure.power_w) if self._is_source else UNSET,
             fault=fault(model),
-            quality="bad" if total_w is None else UNSET,
-        )
-
-    def _terminal(self, model: Model, line: str) -> AcTerminal:
-        """One conductor. Models before 701 know no power for each of them, and currents without a sign."""
-        at = 0 if len(self._lines) == 1 else CONDUCTORS.index(line)
-        if self._is_der:
-            return AcTerminal(
-                power_w=power_w(model, f"WL{at + 1}", self._rating_w, sign=-1.0),
-                current_a=_magnitude(number(model, f"AL{at + 1}", least=-10_000.0, most=10_000.0)),
-                voltage_v=number(model, f"VL{at + 1}", most=2_000.0),
-            )
-        return AcTerminal(
-            current_a=number(model, f"Aph{PHASES[at]}", most=10_000.0),
-            voltage_v=number(model, f"PhVph{PHASES[at]}", most=2_000.0),
+            quality="bad" if measure.power_w is None else UNSET,
         )
 
 
-def fault(model: Model) -> Fault:
-    """What the device says is wrong; the codes are SunSpec's names of events, in lower case."""
-    events = (model.bits("Alrm") if "Alrm" in model else model.bits("Evt1")) or frozenset()
-    codes = sorted(name.lower() for name in events)[:CODES_MAX]
-    state = model.symbol("InvSt" if "InvSt" in model else "St")
-    if state == "FAULT" and not codes:
-        codes = ["device_fault"]
-    return Fault(codes=codes)
+class StringView:
+    """One string of an inverter, by model 160.
+
+    Args:
+        name: Id of the element.
+        address: Of the model.
+        which: Of its modules, from 0.
+        image: As it was found.
+        source: The sun is told here, and not at the inverter (CAP-020).
+    """
+
+    def __init__(self, name: str, address: int, which: int, image: Image, *, source: bool) -> None:
+        self._address, self._which = address, which
+        self._is_source: Final = source
+        self._rating_w: Final = produce_max_w(image)
+        self.counters: Final = Counters("", "DCWH", self._rating_w)
+        self._counts: Final = self._values(image.at(address)).number("DCWH") is not None
+        self.element: Final = element(
+            name,
+            "pv",
+            bus="dc",
+            upstream=NAME,
+            connection="dc",
+            dc_measure=DcMeasureCapability(),
+            energy=EnergyCapability() if self._counts else UNSET,
+            produce=ProduceCapability() if source else UNSET,
+        )
+
+    def read(self, image: Image) -> ElementState:
+        """Power into the string: negative when the sun shines."""
+        values = self._values(image.at(self._address))
+        power = power_w(values, "DCW", self._rating_w, sign=-1.0)
+        current_a = number(values, "DCA", most=10_000.0)
+        return ElementState(
+            dc_measure=DcMeasure(
+                power_w=power,
+                current_a=None if current_a is None else 0.0 - current_a,
+                voltage_v=number(values, "DCV", most=2_000.0),
+            ),
+            energy=self.counters.read(values, image.utc_s) if self._counts else UNSET,
+            produce=_produce(values.symbol("DCSt"), power) if self._is_source else UNSET,
+            quality="bad" if power is None else UNSET,
+        )
+
+    def _values(self, model: Model) -> Values:
+        members = model.members("module")
+        return members[self._which] if self._which < len(members) else Model(model.definition, ())
 
 
-def _available_w(model: Model, total_w: float | None) -> float | None:
+def store_directions(model: Model) -> tuple[list[int], list[int], list[int]]:
+    """Which modules of a model 160 are strings, which the battery's charging, which its discharging.
+
+    Hybrids name the latter two `StCha` and `StDisCha`; nothing else tells them apart from strings.
+    """
+    strings: list[int] = []
+    charging: list[int] = []
+    discharging: list[int] = []
+    for which, values in enumerate(model.members("module")):
+        name = (values.text("IDStr") or "").lower()
+        (discharging if "discha" in name else charging if "cha" in name else strings).append(which)
+    return strings, charging, discharging
+
+
+def _produce(said: str | None, power: float | None) -> Produce:
     """What the sun could give, >= 0: known only where nothing holds it back (CAP-011)."""
-    state = model.symbol("InvSt" if "InvSt" in model else "St")
-    if state in {"SLEEPING", "OFF"}:
-        return 0.0 if state == "SLEEPING" else None
-    if state not in {"MPPT", "RUNNING"} or total_w is None:
-        return None
-    return max(0.0, -total_w)
-
-
-def _phases(model: Model) -> int:
-    if model.definition.id != DER:
-        return model.definition.id % 10
-    kind = model.whole("ACType")
-    return 1 if kind is None or kind > 2 else kind + 1
-
-
-def _magnitude(value: float | None) -> float | None:
-    return None if value is None else abs(value)
+    if said == "SLEEPING":
+        return Produce(available_w=0.0)
+    if said not in {"MPPT", "RUNNING"} or power is None:
+        return Produce(available_w=None)
+    return Produce(available_w=max(0.0, -power))

@@ -74,6 +74,27 @@ class Values:
             return None
         return float(1 << 16 * point.size) * 10.0**power
 
+    def registers_of(self, name: str, raw: int) -> list[int]:
+        """The registers of a point that holds a whole number.
+
+        Args:
+            name: Of the point.
+            raw: Not scaled.
+
+        Raises:
+            ValueError: The point cannot hold it, or it would mean "not implemented".
+        """
+        point = self._points[name]
+        words = [raw >> 16 * at & 0xFFFF for at in reversed(range(point.size))]
+        if _READERS[point.type](words) != raw:
+            raise ValueError(f"{name}: a {point.type} cannot hold {raw}")
+        return words
+
+    def place(self, name: str) -> tuple[int, int]:
+        """Where a point stands, from the model's id on, and its size; both in registers."""
+        point = self._points[name]
+        return self._begin + point.at, point.size
+
     def text(self, name: str) -> str | None:
         """A string without the zeros and blanks that fill it up; None where nothing is left."""
         words = self._words(self._points[name])
