@@ -81,7 +81,6 @@ class Place:
         self.asked: list[tuple[str, int]] = []
         monkeypatch.setattr(client, "pair", self._pair)
         monkeypatch.setattr(client, "connect", self._connect)
-        monkeypatch.setattr(client, "http_session", lambda: None)
         self.membership = self.restarted()
 
     def restarted(self) -> Membership:

@@ -120,3 +120,18 @@ def test_what_was_still_in_the_pipe_of_a_dropped_peer_is_not_obeyed(loop) -> Non
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(scene())
+
+
+@LOOPS
+def test_a_session_that_ends_leaves_no_connection_behind(loop) -> None:
+    async def scene() -> None:
+        async with house() as home:
+            for _ in range(3):
+                session = await home.connect()
+                await session.request("GET", "/echo")
+                await session.close()
+            await asyncio.sleep(0.1)
+            assert not home.server._web._inside
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(scene())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -17,9 +16,6 @@ from ores.link.identity import Identity
 from ores.link.pairing import secret_of
 from ores.link.pins import Pin, Pins
 from ores.model import ModuleForgotten, PairModule
-
-if TYPE_CHECKING:
-    import aiohttp
 
 FILE = "modules.json"
 FOUND_MAX = 256
@@ -70,7 +66,6 @@ class Membership:
         self._federation = federation
         self._clock = clock
         self._name = name
-        self._http: aiohttp.ClientSession | None = None
         self.found: dict[str, str] = {}
         self._notices = notices
         self._known = self._load()
@@ -79,11 +74,6 @@ class Membership:
         """Begin to talk to every paired module."""
         for entry in sorted(self._pins, key=lambda entry: entry.id):
             self._join(entry)
-
-    async def close(self) -> None:
-        """Close what the sessions share; the federation must have stopped."""
-        if self._http is not None:
-            await self._http.close()
 
     def address(self, module_id: str) -> str:
         """`host:port`, empty where it is not known."""
@@ -189,8 +179,6 @@ class Membership:
         from ores.link import client  # noqa: PLC0415  see pair
 
         failed: OresError = Unavailable("it has not been found on the network yet", code="not_found_yet")
-        if self._http is None:
-            self._http = client.http_session()
         # where it was last met may be right though somebody else announces its id
         known = self._known.get(entry.id, Known()).address
         for address in dict.fromkeys((self.found.get(entry.id) or known, known)):
@@ -198,9 +186,7 @@ class Membership:
                 continue
             host, port = split_address(address)
             try:
-                session = await client.connect(
-                    host, port, self._identity, entry, self._clock, http=self._http
-                )
+                session = await client.connect(host, port, self._identity, entry, self._clock)
             except OresError as error:
                 failed = error
                 continue

@@ -98,7 +98,6 @@ async def open_hub(
         stack.callback(directory.close)
         identity = load_or_create(directory.path)
         hub = _assemble(config, clock, directory, identity, stack)
-        stack.push_async_callback(hub.membership.close)
         stack.push_async_callback(hub.federation.stop)
         for module_id, connect in sorted((sessions or {}).items()):
             hub.federation.join(module_id, connect, watch_only=hub.membership.watch_only(module_id))

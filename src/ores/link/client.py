@@ -60,7 +60,10 @@ class _Socket(aiohttp.ClientWebSocketResponse):
 
 
 def http_session() -> aiohttp.ClientSession:
-    """What all sessions of a process may share; whoever makes it closes it."""
+    """The connections of one session, which end with it: a pool that several share would keep them idle.
+
+    A module holds two connections [HTTP-011]; one that is left over counts, until it is closed.
+    """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, limit_per_host=4, keepalive_timeout=10.0),
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -79,7 +82,6 @@ async def connect(
     clock: Clock,
     *,
     limits: Limits = DEFAULT_LIMITS,
-    http: aiohttp.ClientSession | None = None,
 ) -> LinkSession:
     """Open a session with a paired module, and see that both sides know each other's key.
 
@@ -90,7 +92,6 @@ async def connect(
         pin: The module's.
         clock: Counts frames; held while a request is under way.
         limits: Deadlines, and what we take from the module.
-        http: Shared with other sessions, from `http_session`; one of our own when not given.
 
     Raises:
         Forbidden: The module does not know our key (`not_pinned`), or shows another than the pinned one
@@ -99,7 +100,7 @@ async def connect(
         TimedOut: Not within `limits.connect_s`.
         PeerError: Whoever answers does not speak ORES.
     """
-    session = LinkSession(host, port, identity, pin.fingerprint, clock, limits=limits, http=http)
+    session = LinkSession(host, port, identity, pin.fingerprint, clock, limits=limits)
     try:
         await session.greet()
     except BaseException:
@@ -197,7 +198,6 @@ class LinkSession:
         clock: Clock,
         *,
         limits: Limits,
-        http: aiohttp.ClientSession | None = None,
     ) -> None:
         self._base: Final = URL.build(scheme="https", host=host, port=port, path=BASE_PATH)
         self._where: Final = f"{host}:{port}"
@@ -208,8 +208,7 @@ class LinkSession:
         self._context: Final = client_context(identity, fingerprint)
         self._clock: Final = clock
         self._limits: Final = limits
-        self._own_http: Final = http is None
-        self._http: Final = http or http_session()
+        self._http: Final = http_session()
         self._pipes: dict[FramePipe, asyncio.Task[None]] = {}
         self._closed = False
 
@@ -275,8 +274,7 @@ class LinkSession:
             for pipe in pipes:
                 pipe.drop("closed by this side")  # a dead peer would keep the TLS connection half open
             await asyncio.gather(*readings, return_exceptions=True)
-            if self._own_http:
-                await self._http.close()
+            await self._http.close()
 
     async def _request(self, method: str, path: str, body: bytes, *, total_s: float) -> Reply:
         self._check_open()
