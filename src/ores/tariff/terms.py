@@ -136,6 +136,11 @@ def block_means_kw(term: PeakTerm | DaysTerm, hours: Floats, import_kwh: Floats)
     return energy / length
 
 
+def beyond(mean_kw: float, above_kw: float) -> bool:
+    """Whether a peak climbs a step: peaks are billed to the milliwatt, so that rounding climbs none."""
+    return round(mean_kw, 6) > above_kw
+
+
 def _peak_cost(term: PeakTerm, hours: Floats, import_kwh: Floats) -> float:
     means = block_means_kw(term, hours, import_kwh)
     return term.price_per_kw * max(0.0, float(means.max(initial=0.0)) - term.so_far_kw)
@@ -153,5 +158,5 @@ def _days_cost(term: DaysTerm, hours: Floats, import_kwh: Floats) -> float:
     day_kw[0] = max(day_kw[0], term.today_kw)
     highest = sorted([*term.earlier_kw, *day_kw.tolist()], reverse=True)[: term.top]
     mean = sum(highest) / term.top
-    extras = sum(extra for above_kw, extra in term.steps if mean > above_kw)
+    extras = sum(extra for above_kw, extra in term.steps if beyond(mean, above_kw))
     return term.price_per_kw * max(0.0, mean - term.so_far_kw) + extras
