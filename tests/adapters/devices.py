@@ -115,7 +115,8 @@ def battery() -> tuple[Peer, Callable[[float], None]]:
 INVERTER = (
     (103, {
         "A": 130, "AphA": 43, "AphB": 43, "AphC": 44, "A_SF": -1, "PhVphA": 2301, "PhVphB": 2302,
-        "PhVphC": 2303, "V_SF": -1, "W": 3000, "W_SF": 0, "Hz": 5001, "Hz_SF": -2, "WH": 7_000_000, "WH_SF": 0, "DCW": 3100,
+        "PhVphC": 2303, "V_SF": -1, "W": 3000, "W_SF": 0, "Hz": 5001, "Hz_SF": -2, "WH": 7_000_000,
+        "WH_SF": 0, "DCW": 3100,
         "DCW_SF": 0, "TmpCab": 40, "Tmp_SF": 0, "St": 4, "Evt1": 0, "Evt2": 0,
     }),
     (120, {"DERTyp": 4, "WRtg": 8000, "WRtg_SF": 0}),

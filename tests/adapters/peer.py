@@ -42,6 +42,7 @@ class Peer:
         self.reads: list[tuple[int, int]] = []
         self.writes: list[tuple[int, list[int]]] = []
         self.silent = False
+        self.keeps: Callable[[int], bool] = lambda _address: True
         self.on_write: Callable[[], None] = lambda: None
         self.refuses: Callable[[int, int], ExcCodes | None] = lambda _address, _count: None
 

@@ -64,7 +64,7 @@ class Counter:
         Returns:
             What to tell, in Wh; None while nothing has been counted yet, or it is not known.
         """
-        if raw_wh is None:
+        if raw_wh is None or (self._range_wh is not None and raw_wh >= self._range_wh):
             return None
         kept = self.kept
         if kept is None:
