@@ -17,6 +17,8 @@ WRAP_SHARE: Final = 0.01
 """Of its range: so near to its end a counter was, and so near to its beginning it is, when it has wrapped."""
 LEAP_SHARE: Final = 2.0
 """Times what the rating gives in the time since: more has not flowed."""
+ENERGY_MAX_WH: Final = 1e12
+"""More no message may carry."""
 LEAST_LEAP_WH: Final = 1000.0
 """Counters with coarse steps move in leaps."""
 
@@ -64,7 +66,7 @@ class Counter:
         Returns:
             What to tell, in Wh; None while nothing has been counted yet, or it is not known.
         """
-        if raw_wh is None or (self._range_wh is not None and raw_wh >= self._range_wh):
+        if raw_wh is None or not 0 <= raw_wh < min(ENERGY_MAX_WH, self._range_wh or ENERGY_MAX_WH):
             return None
         kept = self.kept
         if kept is None:
@@ -81,7 +83,8 @@ class Counter:
             if len(self._doubtful) == SURE_AFTER:
                 self.kept = kept = Kept(raw_wh, 0.0, now_s, fresh_epoch)
                 self._doubtful.clear()
-        return kept.raw_wh + kept.offset_wh
+        told_wh = kept.raw_wh + kept.offset_wh
+        return told_wh if told_wh <= ENERGY_MAX_WH else None
 
     def _follows(self, kept: Kept, raw_wh: float, now_s: float) -> bool:
         risen_wh = raw_wh - kept.raw_wh

@@ -89,6 +89,7 @@ class ModbusTcp:
         self._clock: Final = clock
         self._answer_s: Final = answer_s
         self._client: AsyncModbusTcpClient | None = None
+        self.has_connected = False
 
     async def read(self, address: int, count: int) -> list[int]:
         """See `Registers`."""
@@ -125,6 +126,7 @@ class ModbusTcp:
             if not await client.connect():
                 self.close()
                 raise Disconnected(f"{self._address}: no connection")
+        self.has_connected = True
         return client
 
     @contextmanager

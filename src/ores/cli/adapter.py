@@ -43,3 +43,19 @@ def serve(
         control=control, connection_point=connection_point, turned=turned, conductor=conductor.upper()
     )
     adapter_run.serve(protocol, device, unit, data, options, name=name, port=port, as_json=as_json)
+
+
+def scan(
+    where: Annotated[
+        str, typer.Argument(metavar="[CIDR|HOST]", help="Where to look; the networks of this machine.")
+    ] = "",
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Of Modbus TCP.")] = 502,
+    unit: Annotated[
+        list[int] | None, typer.Option(min=0, max=255, help="Modbus unit to ask for; may be repeated.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for devices that could be modules, and say what they are. Nothing is written to any of them."""
+    from ores.cli import adapter_run
+
+    adapter_run.scan(where, port, unit or [], as_json=as_json)

@@ -10,7 +10,10 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
+from ores.adapters import scan as scanning
 from ores.adapters.modbus import PORT, ModbusTcp
 from ores.adapters.serve import serving
 from ores.adapters.sunspec.device import SunSpecDevice
@@ -96,3 +99,50 @@ def address_of(device: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         raise ConfigError("port", found=port, allowed="1 to 65535")
     return host.strip("[]"), int(port)
+
+
+def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
+    """Look for devices and list them.
+
+    Args:
+        where: A host, a network, or empty for those of this machine.
+        port: Of Modbus TCP.
+        units: To ask for; empty for the usual ones.
+        as_json: For programs.
+
+    Raises:
+        ConfigError: That is no place to look.
+    """
+    hosts = scanning.hosts_of(where)
+    console = Console(stderr=True)
+
+    async def main(clock: Clock) -> list[scanning.Seen]:
+        with Progress(console=console, transient=True, disable=as_json) as progress:
+            task = progress.add_task(f"Looks at {len(hosts)} addresses", total=len(hosts))
+            return await scanning.scan(
+                hosts,
+                port=port,
+                units=units or scanning.UNITS,
+                clock=clock,
+                looked=lambda: progress.advance(task),
+            )
+
+    found = clocks.run(main, speed=1)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    if not found:
+        console.print(f"Nothing answers as a SunSpec device at {len(hosts)} addresses, port {port}.")
+        return
+    table = Table("where", "what", "serial", "shown as", "can")
+    for seen in found:
+        where_it_is = f"{seen.host}:{seen.port} unit {seen.unit}"
+        what = f"{seen.maker} {seen.model} {seen.firmware_version}"
+        table.add_row(
+            where_it_is, what, seen.serial, ", ".join(seen.elements) or seen.note, ", ".join(seen.can)
+        )
+    Console().print(table)
+    first = found[0]
+    console.print(
+        f"ores adapter serve sunspec {first.host}:{first.port} --unit {first.unit} --data DIRECTORY"
+    )

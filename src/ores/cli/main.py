@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(access.tokens, name="token")
 app.add_typer(access.users, name="user")
 app.add_typer(adapter.adapters, name="adapter")
+app.command()(adapter.scan)
 
 
 @app.command()
