@@ -112,10 +112,10 @@ def takes_any_lower_seq(seams: Seams) -> None:
 
 @broken("lease-old-seq", variant="next-epoch")
 def goes_on_counting_in_the_next_epoch(seams: Seams) -> None:
-    """To it a seq rises for ever."""
+    """To it a seq rises for ever: after any other it is never 0 again."""
 
     def change(book: LeaseBook, lease: Lease, found: _Received, _: float) -> _Received:
-        if lease.epoch == book.epoch + 1 and lease.seq <= book.seq:
+        if lease.epoch == book.epoch + 1 and lease.seq == 0 < book.seq:
             return WholeRefusal("lease_old_seq", "it has been seen")
         return found
 

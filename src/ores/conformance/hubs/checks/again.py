@@ -38,6 +38,7 @@ class Restarted:
 
 async def restarted(bench: HubBench) -> Restarted:
     """Restart the hub, when all that takes its time is over."""
+    await bench.settled()
     for scenario in troubles.ALL:
         try:
             await bench.once(scenario)

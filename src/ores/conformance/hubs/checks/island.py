@@ -85,8 +85,8 @@ async def hub_ignores_kind(bench: HubBench) -> None:
     wish = bench.proposal(later, "vessel", id="kit-kind", wish={"power_w": 600})
     await bench.propose(wish)
     found = await settle(bench, later, "vessel", at(600))
-    need(at(600)(found), f"a store of the kind flow_cell was wished 600 W, and told {found} W")
     await bench.withdraw(wish)
+    need(at(600)(found), f"a store of the kind flow_cell was wished 600 W, and told {found} W")
     need(
         not any("box" in heard.body.get("elements", {}) for heard in later.leases),
         "an element that is called a battery and can do nothing was commanded",

@@ -184,36 +184,43 @@ async def blind(bench: HubBench) -> Blind:
     meter, battery, sun = (bench.players[name] for name in ("Meter", "Battery", "Sun"))
     await bench.once(watching)
     panel = sun.parts["inverter"]
-    panel.available_w = 1500.0
-    await bench.prefer(import_max_w=3000)
     wish = bench.proposal(battery, "battery", id="kit-blind", wish={"power_w": 1800})
-    await bench.propose(wish)
-    found.decided = await _decision(bench, battery.id)
-    await bench.pause(2.0)
-    found.allowed_w = battery.command("battery").get("setpoint", {}).get("power_w")
+    try:
+        panel.available_w = 1500.0
+        await bench.prefer(import_max_w=3000)
+        await bench.propose(wish)
+        found.decided = await _decision(bench, battery.id)
+        await bench.pause(2.0)
+        found.allowed_w = battery.command("battery").get("setpoint", {}).get("power_w")
+        await _meter_silent(bench, found)
+        panel.available_w = None
+        await sun.tell()
+        await bench.pause(1.2)
+        found.no_sun = (await bench.owner.get("/live"))["flow"]
+    finally:
+        meter.ways.silent = False
+        panel.available_w = 0.0
+        await sun.tell()
+        await bench.withdraw(wish)
+        await bench.prefer()
+    return found
+
+
+async def _meter_silent(bench: HubBench, found: Blind) -> None:
+    meter = bench.players["Meter"]
     meter.ways.silent = True
     began_s = bench.elapsed_s
-    live = await bench.asked_until(
+    await bench.asked_until(
         "/live",
-        lambda live: live if live["modules"].get(meter.id, {}).get("status") != "online" else None,
+        lambda live: live["modules"].get(meter.id, {}).get("status") != "online",
         5 * meter.period_s + 2.0,
         "the meter has fallen silent, and is still shown as online",
     )
     await bench.pause(max(0.0, began_s + 3 * meter.period_s + 1.0 - bench.elapsed_s))
-    live = await bench.owner.get("/live")
-    found.no_meter = live["flow"]
+    found.no_meter = (await bench.owner.get("/live"))["flow"]
     found.narrowed_w = await _lowest(bench, 2.0)
     meter.ways.silent = False
     await bench.online(meter)
-    panel.available_w = None
-    await sun.tell()
-    await bench.pause(1.2)
-    found.no_sun = (await bench.owner.get("/live"))["flow"]
-    panel.available_w = 0.0
-    await sun.tell()
-    await bench.withdraw(wish)
-    await bench.prefer()
-    return found
 
 
 async def _decision(bench: HubBench, module: str) -> tuple[float, Json]:

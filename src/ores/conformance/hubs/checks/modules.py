@@ -10,6 +10,7 @@ from ores.conformance.check import Section, need, not_applicable, short
 from ores.conformance.hubs import parts
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.house import ready
+from ores.conformance.hubs.checks.proposing import at, wish_w
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
 from ores.conformance.wire.caller import Answer
@@ -59,7 +60,7 @@ async def freed(bench: HubBench) -> Freed:
     await bench.watch(player, watch_only=False)
     found.free_s = bench.elapsed_s
     while found.obeyed_s is None and bench.elapsed_s < found.free_s + CONTROL_S + 2 * SLACK_S:
-        if player.command("freed").get("setpoint", {}).get("power_w") == WISH_W:
+        if at(WISH_W)(wish_w(player, "freed")):
             found.obeyed_s = bench.elapsed_s
         await bench.pause(0.05)
     await bench.withdraw(wish)

@@ -327,13 +327,14 @@ async def hub_removal_at_once(bench: HubBench) -> None:
         "source": app.name,
         "wish": {"power_w": 0},
         "reason": "of somebody who leaves",
-        "ttl_s": 60,
+        "ttl_s": 12,
     }
     await bench.propose(mine, by=app)
     gone = await bench.owner.request("DELETE", f"/tokens/{info['id']}")
     need(gone.status == 204, f"DELETE /tokens/{{id}}: {gone.status} {gone.code}; 204 is demanded")
     need(await stream.ended(5.0), "the stream of a removed token was open 5 s after the removal")
     left = (await bench.owner.get("/proposals"))["proposals"]
+    await bench.withdraw(mine)
     need(
         not any(one["source"] == app.name for one in left),
         "a proposal of a removed token is still in force",

@@ -47,15 +47,17 @@ async def wide(bench: HubBench) -> Player:
     }
     await bench.prefer(export_max_w=500.0, reserve_pct=37.5)
     await bench.pair(player)
-    for what in ("PUT /failsafe", "PUT /settings"):
-        await bench.until(
-            lambda what=what: player.told(what),  # type: ignore[misc]
-            10.0,
-            f"a module with stores and limits was not sent {what} in 10 s",
-        )
-    await bench.pause(1.5)
-    await bench.remove(player)
-    await bench.prefer()
+    try:
+        for what in ("PUT /failsafe", "PUT /settings"):
+            await bench.until(
+                lambda what=what: player.told(what),  # type: ignore[misc]
+                10.0,
+                f"a module with stores and limits was not sent {what} in 10 s",
+            )
+        await bench.pause(1.5)
+    finally:
+        await bench.remove(player)
+        await bench.prefer()
     return player
 
 
@@ -256,11 +258,13 @@ async def steady(bench: HubBench) -> Player:
     """A wish that lasts, so that its lease has to be sent again."""
     player = await bench.player("Steady", store("steady"))
     wish = bench.proposal(player, "steady", id="kit-steady", wish={"power_w": 250})
-    await bench.propose(wish)
-    await bench.until(lambda: player.leases, 10.0, "a wish for a store was not leased to it within 10 s")
-    await bench.pause(STEADY_S)
-    await bench.withdraw(wish)
-    await bench.remove(player)
+    try:
+        await bench.propose(wish)
+        await bench.until(lambda: player.leases, 10.0, "a wish for a store was not leased to it within 10 s")
+        await bench.pause(STEADY_S)
+    finally:
+        await bench.withdraw(wish)
+        await bench.remove(player)
     return player
 
 

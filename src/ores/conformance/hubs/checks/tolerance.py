@@ -34,8 +34,12 @@ section: Section[HubBench] = Section(
 async def shown(bench: HubBench, player: Player, element: str) -> Json:
     """What the hub shows of an element of a module, once it has heard it."""
     await bench.online(player, timeout_s=ONLINE_S)
-    live = await bench.owner.get("/live")
-    found: Json = live["modules"][player.id].get("elements", {}).get(element, {})
+    found: Json = await bench.asked_until(
+        "/live",
+        lambda live: live["modules"].get(player.id, {}).get("elements", {}).get(element),
+        ONLINE_S,
+        f"{player.name} reports the element {element}, and the hub does not show it",
+    )
     return found
 
 
@@ -78,16 +82,22 @@ async def _obeys(bench: HubBench, player: Player, element: str, soc_pct: float) 
     Raises:
         Failed: It does not.
     """
-    state = await shown(bench, player, element)
-    found_pct = state.get("storage", {}).get("soc_pct")
-    need(found_pct == soc_pct, f"{player.name} reports soc_pct {soc_pct}; the hub shows {short(found_pct)}")
     wish = bench.proposal(player, element, id=f"kit-{element}", wish={"power_w": 40})
-    await bench.propose(wish)
-    await bench.until(
-        lambda: player.command(element).get("setpoint"), 4.0, f"{player.name} was wished 40 W, told nothing"
-    )
-    await bench.withdraw(wish)
-    await bench.remove(player)
+    try:
+        state = await shown(bench, player, element)
+        found_pct = state.get("storage", {}).get("soc_pct")
+        need(
+            found_pct == soc_pct, f"{player.name} reports soc_pct {soc_pct}; the hub shows {short(found_pct)}"
+        )
+        await bench.propose(wish)
+        await bench.until(
+            lambda: player.command(element).get("setpoint"),
+            4.0,
+            f"{player.name} was wished 40 W, told nothing",
+        )
+    finally:
+        await bench.withdraw(wish)
+        await bench.remove(player)
 
 
 @section.check("unknown-fields-ignored")

@@ -19,7 +19,7 @@ from ores.link.identity import new_identity
 def listens_everywhere_from_the_first_minute(tools: Tools) -> None:
     """The page is wanted on the telephone, so it is there at once, for everybody."""
     tools.attribute(serve, "LOOPBACK", "0.0.0.0")  # noqa: S104 - that is the mistake
-    tools.attribute(guard, "is_loopback", lambda _: True)
+    tools.attribute(guard, "_is_loopback_address", lambda _: True)
 
 
 @broken_hub("hub-proxy-is-not-local")
@@ -123,7 +123,7 @@ def serves_eight_at_once(tools: Tools) -> None:
     tools.attribute(serve._Connection, "connection_lost", lost)  # noqa: SLF001
 
 
-@broken_hub("hub-https-beyond-machine")
+@broken_hub("hub-https-beyond-machine", also=("certificate-stays",))
 def shows_browsers_another_key(tools: Tools) -> None:
     """A key for modules and one for people."""
     right = serve.Doors.__init__
@@ -136,7 +136,7 @@ def shows_browsers_another_key(tools: Tools) -> None:
     tools.attribute(serve.Doors, "__init__", other)
 
 
-@broken_hub("hub-https-beyond-machine", variant="clear", also=("hub-session-cookie",))
+@broken_hub("hub-https-beyond-machine", variant="clear", also=("hub-loopback-until-owner",))
 def speaks_in_the_clear(tools: Tools) -> None:
     """TLS is for banks."""
     tools.attribute(serve, "LOOPBACK", "0.0.0.0")  # noqa: S104 - that is the mistake

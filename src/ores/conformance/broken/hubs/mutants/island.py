@@ -47,7 +47,7 @@ def takes_the_first_meter(tools: Tools) -> None:
     _compiled(tools, lambda found: msgspec.structs.replace(found, rivals=()))
 
 
-@broken_hub("hub-ignores-kind")
+@broken_hub("hub-ignores-kind", also=("unknown-words-kept",))
 def knows_batteries_by_name(tools: Tools) -> None:
     """What is not called a battery is none."""
 

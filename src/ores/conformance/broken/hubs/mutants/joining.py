@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
@@ -54,13 +55,22 @@ def confirms_to_anybody(tools: Tools) -> None:
 @broken_hub("hub-recovers-lost-pairing-answer")
 def gives_up_at_a_lost_answer(tools: Tools) -> None:
     """No answer is a failure."""
-    right = client.connect
+    right_pair, right_connect = client.pair, client.connect
+    pairs: ContextVar[bool] = ContextVar("pairs", default=False)
 
-    async def hasty(*args: Any, http: Any = None, **options: Any) -> Any:
-        if http is None:  # so connects who pairs, to see whether it has
+    async def pair(*args: Any, **options: Any) -> Any:
+        pairs.set(True)
+        try:
+            return await right_pair(*args, **options)
+        finally:
+            pairs.set(False)
+
+    async def hasty(*args: Any, **options: Any) -> Any:
+        if pairs.get():
             raise Disconnected("no answer")
-        return await right(*args, http=http, **options)
+        return await right_connect(*args, **options)
 
+    tools.attribute(client, "pair", pair)
     tools.attribute(client, "connect", hasty)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
+from msgspec import UNSET
+
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
 from ores.hub import module_link
 from ores.hub.cycle import Cycle
 from ores.hub.hub import Hub
 from ores.hub.membership import Membership
+from ores.hub.module_link import ModuleLink
 from ores.hub.reading import read_description
 from ores.link import discovery, tls
 
@@ -61,7 +64,20 @@ def lists_its_own_modules_only(tools: Tools) -> None:
 @broken_hub("hub-ignores-forged-announcement")
 def believes_every_record(tools: Tools) -> None:
     """An id is an id."""
-    tools.attribute(discovery, "id_of", lambda _: "a" * 26)
+
+    class Any26(str):
+        """Equal to whatever it is compared with."""
+
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, _: object) -> bool:
+            return True
+
+        def __ne__(self, _: object) -> bool:
+            return False
+
+    tools.attribute(discovery, "id_of", lambda _: Any26())
 
 
 @broken_hub("hub-trusts-tls-not-dns")
@@ -78,7 +94,7 @@ def believes_announced_addresses(tools: Tools) -> None:
     tools.attribute(Membership, "take_found", moved)
 
 
-@broken_hub("hub-rereads-description")
+@broken_hub("hub-rereads-description", also=("hub-reads-before-it-commands",))
 def remembers_descriptions(tools: Tools) -> None:
     """What it has read once it knows."""
     right = read_description
@@ -92,14 +108,21 @@ def remembers_descriptions(tools: Tools) -> None:
     tools.attribute(module_link, "read_description", once)
 
 
-@broken_hub("hub-slow-module-alone", also=("hub-proposal-counts",))
+def _steerable(link: ModuleLink) -> bool:
+    """Whether it is there, may be commanded, and has a store."""
+    if not link.connected or link.watch_only or link.description is None:
+        return False
+    return any(one.capabilities.storage is not UNSET for one in link.description.elements)
+
+
+@broken_hub("hub-slow-module-alone")
 def waits_for_all(tools: Tools) -> None:
-    """It decides when everybody has spoken."""
+    """It decides when every store that it holds a stream to has spoken."""
     right = Cycle.decide
 
     def patient(self: Cycle) -> None:
         now_s = self._clock.now()
-        if all(link.is_fresh(now_s) for link in self._federation.links.values()):
+        if all(link.is_fresh(now_s) for link in self._federation.links.values() if _steerable(link)):
             right(self)
 
     tools.attribute(Cycle, "decide", patient)

@@ -88,14 +88,13 @@ def _flow(tools: Tools, change: Any) -> None:
 
 @broken_hub("hub-flow-unknown")
 def takes_unknown_for_nothing(tools: Tools) -> None:
-    """What is not known is 0."""
+    """What is not known of the parts is 0."""
 
     def filled(flow: Flow) -> Flow:
-        values = {
-            name: getattr(flow, name) or 0.0 for name in ("grid_w", "pv_w", "battery_w", "ev_w", "heat_w")
-        }
-        load_w = values["grid_w"] - sum(value for name, value in values.items() if name != "grid_w")
-        return msgspec.structs.replace(flow, **values, load_w=load_w)
+        if flow.grid_w is None:
+            return flow
+        values = {name: getattr(flow, name) or 0.0 for name in ("pv_w", "battery_w", "ev_w", "heat_w")}
+        return msgspec.structs.replace(flow, **values, load_w=flow.grid_w - sum(values.values()))
 
     _flow(tools, filled)
 

@@ -32,7 +32,7 @@ def thinks_it_over(tools: Tools) -> None:
     tools.attribute(ModuleLink, "set_watch_only", later)
 
 
-@broken_hub("hub-removes-module")
+@broken_hub("hub-removes-module", also=("hub-releases-module",))
 def says_that_all_let_go(tools: Tools) -> None:
     """It has asked, after all."""
     right = Membership._release  # noqa: SLF001 - the mutation's place

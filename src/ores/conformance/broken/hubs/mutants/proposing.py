@@ -12,26 +12,16 @@ from ores.conformance.broken.hubs.mutants.doors import route
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
 from ores.hub import callers, proposals
 from ores.hub.api import handlers
-from ores.hub.api.wire import answer, hub_of, read
+from ores.hub.api.wire import hub_of, read
 from ores.hub.arbiter import Arbiter
 from ores.hub.decisions import Decisions
 from ores.hub.proposals import Proposals
 from ores.model import ElementCommand, Proposal, SetpointCommand
 
-STORY = (
-    "hub-proposal-counts",
-    "hub-proposal-expires",
-    "hub-proposal-replaced",
-    "hub-wish-within-bounds",
-    "hub-bounds-intersect",
-    "hub-bounds-never-widen",
-    "hub-strongest-wish",
-    "hub-one-arbiter",
-    "hub-decision-names-proposal",
-    "hub-decision-names-limits",
-    "hub-decision-result",
-)
-"""What looks at one wish and its life: a hub that follows none fails them together."""
+ROUND_AFTER_S = 3.6
+WITHDRAWN_AFTER_S = 4.0
+GRACE_S = 4.0
+OLD_S = 3.0
 
 
 def _offers(tools: Tools, change: Any) -> None:
@@ -53,13 +43,23 @@ def _offers(tools: Tools, change: Any) -> None:
     tools.attribute(Arbiter, "_decide", deciding)
 
 
-@broken_hub("hub-proposal-counts", also=STORY)
+def _is_round(proposal: Proposal) -> bool:
+    """Whether it wishes whole kilowatts, and some."""
+    wish = proposal.wish
+    return wish is not UNSET and wish.power_w is not UNSET and wish.power_w > 0 and wish.power_w % 1000 == 0
+
+
+@broken_hub("hub-proposal-counts")
 def takes_its_time(tools: Tools) -> None:
-    """A proposal counts after 6 s."""
+    """Whole kilowatts are slept on for a moment: who wishes them has hardly thought about it."""
 
     def old(self: Proposals, held: list[Any]) -> list[Any]:
         now_s = self._clock.now()
-        return [one for one in held if now_s > one.expires_at_s - one.proposal.ttl_s + 6]
+        return [
+            one
+            for one in held
+            if not _is_round(one.proposal) or now_s > one.expires_at_s - one.proposal.ttl_s + ROUND_AFTER_S
+        ]
 
     _offers(tools, old)
 
@@ -75,21 +75,26 @@ def lists_the_whole_life(tools: Tools) -> None:
     tools.attribute(handlers, "_held", whole)
 
 
-@broken_hub("hub-proposal-replaced", also=("hub-proposals-listed", "hub-proposal-withdrawn", *STORY))
+@broken_hub("hub-proposal-replaced")
 def piles_proposals_up(tools: Tools) -> None:
-    """Each proposal is a new one."""
+    """What was there before stays for a moment, under another id."""
     right = Proposals.put
     count = iter(range(10**9))
 
     def pile(self: Proposals, proposal: Proposal) -> Proposal:
-        if (str(proposal.source), str(proposal.id)) in self._held:
-            proposal = msgspec.structs.replace(proposal, id=f"{proposal.id} {next(count)}")
+        before = self._held.get((str(proposal.source), str(proposal.id)))
+        if before is not None:
+            old = f"{proposal.id} {next(count)}"  # of equals the first id counts, which is the new one's
+            right(self, msgspec.structs.replace(before.proposal, id=old, ttl_s=OLD_S))
         return right(self, proposal)
 
     tools.attribute(Proposals, "put", pile)
 
 
-@broken_hub("hub-wish-within-bounds", also=STORY)
+@broken_hub(
+    "hub-wish-within-bounds",
+    also=("hub-bounds-intersect", "hub-bounds-never-widen", "hub-decision-names-limits"),
+)
 def drops_wishes_beyond_bounds(tools: Tools) -> None:
     """What cannot be had in full is not had at all."""
 
@@ -156,19 +161,39 @@ def lets_anybody_withdraw(tools: Tools) -> None:
     tools.attribute(handlers, "check_withdrawal", lambda *_: None)
 
 
-@broken_hub("hub-proposal-withdrawn", variant="stays", also=("hub-one-arbiter", "hub-proposal-expires"))
+@broken_hub("hub-proposal-withdrawn", variant="stays")
 def keeps_what_was_withdrawn(tools: Tools) -> None:
-    """It says yes, and forgets to forget."""
-    tools.attribute(Proposals, "remove", lambda *_: True)
+    """It says yes; but what somebody has asked for twice is kept a little."""
+    right_put, right_remove = Proposals.put, Proposals.remove
+    again: set[tuple[str, str]] = set()
+
+    def put(self: Proposals, proposal: Proposal) -> Proposal:
+        key = (str(proposal.source), str(proposal.id))
+        if key in self._held:
+            again.add(key)
+        return right_put(self, proposal)
+
+    def remove(self: Proposals, source: str, proposal_id: str) -> bool:
+        if (source, proposal_id) not in again:
+            return right_remove(self, source, proposal_id)
+
+        def late() -> None:
+            right_remove(self, source, proposal_id)
+
+        self._clock.call_at(self._clock.now() + WITHDRAWN_AFTER_S, late)
+        return True
+
+    tools.attribute(Proposals, "put", put)
+    tools.attribute(Proposals, "remove", remove)
 
 
 @broken_hub("hub-proposal-expires")
-def keeps_proposals_for_a_minute(tools: Tools) -> None:
-    """A minute is the shortest that it knows."""
+def keeps_proposals_longer(tools: Tools) -> None:
+    """A few seconds more do no harm."""
     right = Proposals.put
 
     def longer(self: Proposals, proposal: Proposal) -> Proposal:
-        return right(self, msgspec.structs.replace(proposal, ttl_s=max(60.0, proposal.ttl_s)))
+        return right(self, msgspec.structs.replace(proposal, ttl_s=proposal.ttl_s + GRACE_S))
 
     tools.attribute(Proposals, "put", longer)
 
@@ -209,33 +234,39 @@ def obeys_each_at_once(tools: Tools) -> None:
     """Whoever wishes is obeyed at once, and the arbiter has its say a moment later."""
 
     async def at_once(request: web.Request) -> web.Response:
+        given = await handlers.post_proposal(request)
         hub = hub_of(request)
         proposal = await read(request, Proposal)
-        made = hub.proposals.put(proposal)
         subject, wish = proposal.subject, proposal.wish
         if wish is not UNSET and wish.power_w is not UNSET and subject.element is not UNSET:
             link = hub.federation.links[str(subject.module)]
             command = ElementCommand(setpoint=SetpointCommand(power_w=wish.power_w))
             if link.leases.offer({str(subject.element): command}):
                 link.flush_lease(hub.clock.now())
-        return answer(made, 201)
+        return given
 
     route(tools, "POST", "/proposals", at_once)
 
 
-@broken_hub(
-    "hub-records-decisions",
-    also=(
-        "hub-decision-names-proposal",
-        "hub-decision-names-limits",
-        "hub-decision-result",
-        "hub-decision-filters",
-        "hub-decision-ids-rise",
-    ),
-)
-def decides_without_a_word(tools: Tools) -> None:
-    """It does what is right and keeps quiet."""
-    tools.attribute(Decisions, "take", lambda *_: None)
+@broken_hub("hub-records-decisions", also=("hub-decision-names-limits",))
+def says_it_once(tools: Tools) -> None:
+    """Who has the say is worth a line; what becomes of it is not."""
+    right = Decisions._begin  # noqa: SLF001 - the mutation's place
+    said: dict[tuple[str, str], object] = {}
+
+    def begin(self: Decisions, decision: Any) -> None:
+        about = (decision.module, decision.element)
+        if about not in said or said[about] != decision.source:
+            said[about] = decision.source
+            right(self, decision)
+
+    tools.attribute(Decisions, "_begin", begin)
+
+
+@broken_hub("hub-records-decisions", variant="command")
+def keeps_the_command_to_itself(tools: Tools) -> None:
+    """It says who, and not what."""
+    _decided(tools, command=UNSET)
 
 
 def _decided(tools: Tools, **changes: Any) -> None:
@@ -248,9 +279,9 @@ def _decided(tools: Tools, **changes: Any) -> None:
 
 
 @broken_hub("hub-decision-names-proposal")
-def says_that_it_was_the_owner(tools: Tools) -> None:
-    """Whoever it was."""
-    _decided(tools, source="owner")
+def has_reasons_of_its_own(tools: Tools) -> None:
+    """Whatever somebody gave as theirs."""
+    _decided(tools, reason="it is better so")
 
 
 @broken_hub("hub-decision-names-limits")
@@ -265,13 +296,14 @@ def does_not_wait_for_the_answer(tools: Tools) -> None:
     tools.attribute(Decisions, "answered", lambda *_: None)
 
 
-@broken_hub("hub-decision-ids-rise", also=("hub-decision-filters",))
-def counts_backwards(tools: Tools) -> None:
-    """The newest has the lowest number."""
+@broken_hub("hub-decision-ids-rise")
+def counts_two_steps_forward_and_one_back(tools: Tools) -> None:
+    """1 is 2, 2 is 1, 3 is 6, 4 is 5: no number comes twice."""
     right = Decisions._begin  # noqa: SLF001
 
     def begin(self: Decisions, decision: Any) -> None:
-        right(self, msgspec.structs.replace(decision, id=10**9 - decision.id))
+        number = 2 * decision.id if decision.id % 2 else 2 * decision.id - 3
+        right(self, msgspec.structs.replace(decision, id=number))
 
     tools.attribute(Decisions, "_begin", begin)
 

@@ -32,12 +32,17 @@ def commands_from_memory(tools: Tools) -> None:
     tools.attribute(module_link, "read_description", once)
 
 
-@broken_hub("hub-failsafe-covers-limits", also=("hub-epoch-everywhere",))
+@broken_hub("hub-failsafe-covers-limits")
 def leaves_no_limits_behind(tools: Tools) -> None:
-    """It will not die."""
+    """Micro-inverters are small; it leaves limits in all others."""
+    right = PersistentKeeper._bring_failsafe  # noqa: SLF001 - the mutation's place
 
-    async def nothing(self: PersistentKeeper, _session: Any, wanted: Any, *, narrow_only: bool) -> None:
-        self.kept.failsafe_for = (wanted, narrow_only)
+    async def nothing(self: PersistentKeeper, session: Any, wanted: Any, *, narrow_only: bool) -> None:
+        known = self.promise.description
+        if known is None or "micro_inverter" not in known.profiles:
+            await right(self, session, wanted, narrow_only=narrow_only)
+        else:
+            self.is_read, self.kept.failsafe_for = True, (wanted, narrow_only)
 
     tools.attribute(PersistentKeeper, "_bring_failsafe", nothing)
 

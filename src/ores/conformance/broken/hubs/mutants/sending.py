@@ -161,10 +161,13 @@ def commands_what_might_be_there(tools: Tools) -> None:
 
 @broken_hub("hub-commands-the-declared", variant="capability")
 def switches_what_has_no_switch(tools: Tools) -> None:
-    """Everything can be switched on."""
+    """Whatever follows a set-point can be switched on."""
 
     def on(lease: Any) -> Any:
-        elements = {name: {**of, "switch": {"closed": True}} for name, of in lease["elements"].items()}
+        elements = {
+            name: {**of, "switch": {"closed": True}} if "setpoint" in of else of
+            for name, of in lease["elements"].items()
+        }
         return {**lease, "elements": elements}
 
     on_lease(tools, on)

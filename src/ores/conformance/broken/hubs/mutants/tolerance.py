@@ -88,7 +88,7 @@ def leaves_without_a_word(tools: Tools) -> None:
     tools.attribute(Membership, "_release", silent)
 
 
-@broken_hub("hub-resources", also=("errors-are-problems",))
-def has_no_notices(tools: Tools) -> None:
+@broken_hub("hub-resources", also=("hub-removal-at-once",))
+def takes_no_token_back(tools: Tools) -> None:
     """One resource is yet to be written."""
-    tools.attribute(app, "ROUTES", tuple(one for one in app.ROUTES if not one[1].startswith("/notices/")))
+    tools.attribute(app, "ROUTES", tuple(one for one in app.ROUTES if one[1] != "/tokens/{id}"))
