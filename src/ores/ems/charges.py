@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ores.ems.inputs import Floats, InputError, scalar
-from ores.ems.parts import Connection, Exclusive
+from ores.ems.parts import Connection
 from ores.ems.sheet import Ints, Numbers, Sheet
+from ores.ems.sides import Sides
 from ores.tariff.terms import PeakTerm, TierTerm
 
 
@@ -66,15 +67,14 @@ class Tier:
         self.unused = sheet.columns(1)
         self.beyond = sheet.columns(1)
         self.left = sheet.columns(1)
+        self.sides = Sides(
+            self.unused[None], self.beyond[None]
+        )  # where more is cheaper, the amount comes first
         for bought in self.bought:
             sheet.put(np.repeat(row, len(bought)), bought, 1.0)
         sheet.put(row, self.unused, 1.0)
         sheet.put(row, self.beyond, -1.0)
         sheet.put(row, self.left, -1.0)
-
-    def exclusive(self) -> Exclusive:
-        """Where more is cheaper, the amount comes first all the same."""
-        return Exclusive(self.unused[None], self.beyond[None])
 
     def fill(self, term: TierTerm, numbers: Numbers, unit: float) -> None:
         """Bounds and cost."""

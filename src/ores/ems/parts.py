@@ -7,21 +7,13 @@ lays its columns and rows once, then fills in bounds and costs for each plan, an
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
 from ores.ems.inputs import Battery, Home, InputError, scalar, spread
 from ores.ems.sheet import Floats, Ints, Numbers, Sheet
+from ores.ems.sides import Chord, Sides
 from ores.ems.weights import CONNECTION, RESERVE, SOC, TIE
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusive:
-    """Columns of which, in each interval, those of one side must be 0; each shape (columns, intervals)."""
-
-    one: Ints
-    other: Ints
 
 
 class Connection:
@@ -43,10 +35,10 @@ class Connection:
             (self.given, 1.0),
         ):
             sheet.put(self.balance, columns, sign)
-
-    def exclusive(self) -> Exclusive:
-        """A meter counts what flows: nothing is bought and sold at once."""
-        return Exclusive(np.stack([self.bought, self.bought_beyond]), np.stack([self.sold, self.sold_beyond]))
+        # a meter counts what flows: nothing is bought and sold at once
+        self.sides = Sides(
+            np.stack([self.bought, self.bought_beyond]), np.stack([self.sold, self.sold_beyond])
+        )
 
     def fill(self, home: Home, numbers: Numbers, unit: float, consumed: Floats, produced: Floats) -> None:
         """Bounds and costs.
@@ -71,14 +63,14 @@ class Connection:
                 self.bought,
                 self.bought_beyond,
                 self.import_max,
-                consumed + np.maximum(-least, 0.0),
+                np.maximum(consumed - least, 0.0),
                 terms.import_per_kwh / unit,
             ),
             (
                 self.sold,
                 self.sold_beyond,
                 self.export_max,
-                produced + np.maximum(most, 0.0),
+                np.maximum(produced + most, 0.0),
                 -terms.export_per_kwh / unit,
             ),
         ):
@@ -86,9 +78,26 @@ class Connection:
             numbers.upper[beyond] = np.maximum(flow - limit, 0.0)
             numbers.cost[within] = price + TIE
             numbers.cost[beyond] = price + CONNECTION
+        self.sides.chord = self.chord(numbers)
+        if self.sides.chord is not None:
+            numbers.offset += float(self.sides.chord.intercept.sum())
         numbers.lower[self.given] = least
         numbers.upper[self.given] = most
         numbers.cost[self.given] = -2.0 * TIE  # of equal plans the one that keeps the sun
+
+    def chord(self, numbers: Numbers) -> Chord | None:
+        """Put one price for both directions where selling pays more than buying costs."""
+        buy, sell = numbers.cost[self.bought], numbers.cost[self.sold]
+        most_in, most_out = numbers.upper[self.bought], numbers.upper[self.sold]
+        at = (buy + sell < 0.0) & (most_in > 0.0) & (most_out > 0.0)
+        if not at.any():
+            return None
+        span = np.where(at, most_in + most_out, 1.0)
+        slope = np.where(at, (buy * most_in - sell * most_out) / span, 0.0)
+        intercept = np.where(at, (buy - slope) * most_in, 0.0)
+        numbers.cost[self.bought[at]] = slope[at] + TIE
+        numbers.cost[self.sold[at]] = TIE - slope[at]
+        return Chord(at, buy, sell, slope, intercept)
 
 
 class Store:
@@ -109,6 +118,7 @@ class Store:
         self.beneath = sheet.columns(count)  # soc_min_pct
         self.above = sheet.columns(count)  # soc_max_pct
         self.start = sheet.columns(1)
+        self.sides = Sides(self.charged[None], self.discharged[None])
         sheet.put(balance, self.charged, -1.0)
         sheet.put(balance, self.discharged, 1.0)
         sheet.put(self.rows, self.charged, -self.charge_efficiency)
@@ -122,10 +132,6 @@ class Store:
             sheet.put(self.rows, columns, sign)
             sheet.put(self.rows[1:], columns[:-1], -sign)
         sheet.put(self.rows[:1], self.start, -1.0)
-
-    def exclusive(self) -> Exclusive:
-        """A battery either charges or discharges."""
-        return Exclusive(self.charged[None], self.discharged[None])
 
     def fill(self, battery: Battery, hours: Floats, numbers: Numbers, unit: float) -> tuple[Floats, Floats]:
         """Bounds and costs; returns the most that it can consume and produce, in kWh."""

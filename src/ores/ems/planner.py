@@ -8,31 +8,31 @@ intervals and the program solved again; when that plan is not known to be the be
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ores.ems import exact
 from ores.ems.answer import Plan, Violation
+from ores.ems.branch import SEEN, Family, settle
 from ores.ems.charges import Peak, Tier
 from ores.ems.inputs import Floats, Home, InputError, spread
-from ores.ems.parts import Connection, Exclusive, Store
+from ores.ems.parts import Connection, Store
 from ores.ems.sheet import Matrix, Numbers, Sheet
 from ores.ems.solver import Solver, SolverError
 from ores.ems.weights import dearest
 
 Key = tuple[object, ...]
 
-SEEN_KWH = 1e-6
-"""Amounts up to it are the solver's rounding."""
-
 
 class Planner:
     """Plans one home, again and again.
 
     A plan depends on what it is made from only; what is kept from the one before makes it faster.
+
+    Args:
+        presolve: Whether the solver first looks for a smaller program: faster for a year, slower for a day.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, presolve: bool = False) -> None:
         self._kept: _Model | None = None
+        self._presolve = presolve
 
     def plan(self, home: Home, *, elapsed: int = 0) -> Plan:
         """The cheapest plan.
@@ -48,7 +48,7 @@ class Planner:
         key = key_of(home)
         kept = self._kept
         if kept is None or kept.key != key:
-            kept = _Model(home, key, kept)
+            kept = _Model(home, key, kept, presolve=self._presolve)
         plan = kept.plan(home, elapsed)
         self._kept = kept
         return plan
@@ -91,7 +91,7 @@ def key_of(home: Home) -> Key:
 class _Model:
     """The program of a home in the solver."""
 
-    def __init__(self, home: Home, key: Key, before: _Model | None) -> None:
+    def __init__(self, home: Home, key: Key, before: _Model | None, *, presolve: bool) -> None:
         self.key = key
         self.count = len(home.terms.hours)
         self.sheet = Sheet()
@@ -110,12 +110,12 @@ class _Model:
             for number, term in enumerate(terms.tiers)
         ]
         self.matrix = self.sheet.matrix()
-        self.exclusives = [
-            *(store.exclusive() for store in self.stores),
-            *(tier.exclusive() for tier in self.tiers),
-            self.connection.exclusive(),
+        self.families: list[Family] = [
+            *(store.sides for store in self.stores),
+            *(tier.sides for tier in self.tiers),
+            self.connection.sides,
         ]
-        self.solver = Solver()
+        self.solver = Solver(presolve=presolve)
         self.before = before
         self.loaded = False
 
@@ -151,66 +151,13 @@ class _Model:
             self.solver.change(numbers)
         if not self.solver.solve():
             raise SolverError("a plan that is always possible was not found")
-        bound = self.solver.objective()
-        values, duals = self.solver.solution()
-        if self.both(values):
-            bound = self.decide(numbers, values, bound)
-            values, duals = self.solver.solution()
-        return self.read(home, unit, values, duals, bound)
+        bound = settle(self.solver, self.solver.numbers, self.families)
+        return self.read(home, unit, bound)
 
-    def both(self, values: Floats) -> list[tuple[Exclusive, NDArray[np.int64]]]:
-        """Where two things are done at once that cannot be: which, and in which intervals."""
-        found = []
-        for exclusive in self.exclusives:
-            lesser = np.minimum(values[exclusive.one].sum(axis=0), values[exclusive.other].sum(axis=0))
-            if lesser.max() > SEEN_KWH:
-                found.append((exclusive, np.flatnonzero(lesser > SEEN_KWH)))
-        return found
-
-    def decide(self, numbers: Numbers, values: Floats, bound: float) -> float:
-        """Leave the solver at a plan that does one thing at a time; return a lower bound of the best."""
-        fixed = Numbers(numbers.lower, numbers.upper.copy(), numbers.cost)
-        choices: list[exact.Either] = []
-        feasible = True
-        while feasible and (both := self.both(values)):
-            for exclusive, at in both:
-                one, other = exclusive.one[:, at], exclusive.other[:, at]
-                net = values[one].sum(axis=0) >= values[other].sum(axis=0)
-                choices += [exact.Either(one[:, i], other[:, i]) for i in range(len(at))]
-                fixed.upper[other[:, net]] = 0.0
-                fixed.upper[one[:, ~net]] = 0.0
-            self.solver.change(Numbers(numbers.lower, fixed.upper.copy(), numbers.cost))
-            feasible = self.solver.solve()
-            if feasible:
-                values, _ = self.solver.solution()
-        if feasible and self.solver.objective() - bound <= exact.GAP * max(1.0, abs(bound)):
-            return bound
-        return self.search(numbers, choices)
-
-    def search(self, numbers: Numbers, choices: list[exact.Either]) -> float:
-        """Decide the choices together, and those that come up by it."""
-        whole: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        while True:
-            found = exact.search(self.matrix, numbers, choices, whole)
-            if found is None:
-                raise SolverError("a plan that is always possible was not found among the choices")
-            both = self.both(found.values)
-            if not both:
-                break
-            for exclusive, at in both:
-                choices += [exact.Either(exclusive.one[:, i], exclusive.other[:, i]) for i in at]
-        upper = numbers.upper.copy()
-        for choice in choices:
-            stays = found.values[choice.one].sum() > found.values[choice.other].sum()
-            upper[choice.other if stays else choice.one] = 0.0
-        self.solver.change(Numbers(numbers.lower, upper, numbers.cost))
-        if not self.solver.solve():
-            raise SolverError("the plan that was found is not possible")
-        return min(found.bound, self.solver.objective())
-
-    def read(self, home: Home, unit: float, values: Floats, duals: Floats, bound: float) -> Plan:
+    def read(self, home: Home, unit: float, bound: float) -> Plan:
         """The plan that the values mean."""
         terms, link = home.terms, self.connection
+        values, duals = self.solver.values(), self.solver.duals()
         hours = terms.hours
         grid = values[link.bought] + values[link.bought_beyond] - values[link.sold] - values[link.sold_beyond]
         bought = np.maximum(grid, 0.0)
@@ -260,7 +207,7 @@ class _Model:
                 (f"{store.name}.soc_max_pct", values[store.above], share),
             ]
         return [
-            Violation(name, np.where(beyond > SEEN_KWH, beyond * scale, 0.0))
+            Violation(name, np.where(beyond > SEEN, beyond * scale, 0.0))
             for name, beyond, scale in told
-            if beyond.max() > SEEN_KWH
+            if beyond.max() > SEEN
         ]

@@ -15,13 +15,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Numbers:
-    """Bounds and costs of all columns; each shape (columns,)."""
+    """Bounds and costs of all columns, each of shape (columns,), and what is added to the objective."""
 
     lower: Floats
     upper: Floats
     cost: Floats
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,12 +85,15 @@ class Solver:
 
     def objective(self) -> float:
         """Of the optimum."""
-        return float(self._highs.getObjectiveValue())
+        return float(self._highs.getObjectiveValue()) + self.numbers.offset
 
-    def solution(self) -> tuple[Floats, Floats]:
-        """Values of the columns and duals of the rows."""
-        found = self._highs.getSolution()
-        return np.array(found.col_value), np.array(found.row_dual)
+    def values(self) -> Floats:
+        """Of the columns, at the optimum."""
+        return np.array(self._highs.getSolution().col_value)
+
+    def duals(self) -> Floats:
+        """Of the rows, at the optimum: what the objective gains with each unit on the right side."""
+        return np.array(self._highs.getSolution().row_dual)
 
     def follow(self, solver: Solver, before: Sheet, sheet: Sheet, count: int, by: int) -> None:
         """Begin the next solve where another one ended, as many intervals later.

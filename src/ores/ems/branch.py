@@ -1,0 +1,171 @@
+"""Decisions that a linear program cannot make: either this or that.
+
+The program is solved as if both were possible. Where its optimum does both, each member of a family of
+decisions can be split in two restrictions, of which one holds in every plan that is possible. This is branch
+and bound over these, with the one program that is in the solver: they change bounds and costs only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+
+from ores.ems.sheet import Floats, Ints, Numbers
+from ores.ems.solver import Solver, SolverError
+
+GAP: Final = 1e-5
+"""A plan that is known to be this close to the best, as a share of its objective, is taken."""
+PROGRAMS: Final = 400
+"""Solved at most for one plan, so that it is made in time; a number, as a time is not the same everywhere."""
+SEEN: Final = 1e-6
+"""Amounts up to it, in kWh, are the solver's rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """Other bounds and costs for some columns."""
+
+    columns: Ints
+    lower: Floats
+    upper: Floats
+    cost: Floats
+    offset: float = 0.0
+
+
+class Family(Protocol):
+    """Decisions of one kind, numbered from 0."""
+
+    def offences(self, values: Floats, numbers: Numbers) -> Floats:
+        """By how much each decision is not made, in kWh; 0 where it is."""
+        ...
+
+    def halves(self, member: int, values: Floats, numbers: Numbers) -> tuple[Restriction, Restriction]:
+        """Two ways to decide, the more likely one first."""
+        ...
+
+    def rounded(self, values: Floats, numbers: Numbers) -> Restriction | None:
+        """All decisions that are open, made in the way that is nearest; None where none is."""
+        ...
+
+
+def restricted(numbers: Numbers, restrictions: Sequence[Restriction]) -> Numbers:
+    """The program with all restrictions, the later ones on top."""
+    if not restrictions:
+        return numbers
+    lower, upper, cost, offset = (
+        numbers.lower.copy(),
+        numbers.upper.copy(),
+        numbers.cost.copy(),
+        numbers.offset,
+    )
+    for restriction in restrictions:
+        lower[restriction.columns] = restriction.lower
+        upper[restriction.columns] = restriction.upper
+        cost[restriction.columns] = restriction.cost
+        offset += restriction.offset
+    return Numbers(lower, upper, cost, offset)
+
+
+@dataclass(slots=True)
+class _Search:
+    """What is known so far."""
+
+    solver: Solver
+    numbers: Numbers
+    families: Sequence[Family]
+    best: Numbers | None = None
+    cost: float = float("inf")
+    solved: int = 0
+
+    def offences(self, values: Floats, numbers: Numbers) -> list[Floats]:
+        return [family.offences(values, numbers) for family in self.families]
+
+    def near(self) -> float:
+        """Programs that cost at least this are not worth solving."""
+        return self.cost - GAP * max(1.0, abs(self.cost))
+
+    def solve(self, numbers: Numbers) -> tuple[float, Floats] | None:
+        self.solved += 1
+        self.solver.change(numbers)
+        if not self.solver.solve():
+            return None
+        return self.solver.objective(), self.solver.values()
+
+    def keep(self, numbers: Numbers, cost: float) -> None:
+        if cost < self.cost:
+            self.best, self.cost = numbers, cost
+
+    def dive(self, values: Floats) -> None:
+        """Round until nothing is open: a first plan that is possible, mostly the best already."""
+        numbers = self.numbers
+        while True:
+            moves = [move for f in self.families if (move := f.rounded(values, numbers)) is not None]
+            if not moves:
+                break
+            numbers = restricted(numbers, moves)
+            answer = self.solve(numbers)
+            if answer is None:
+                return
+            cost, values = answer
+        self.keep(numbers, cost)
+
+    def branch(self, bound: float, values: Floats) -> float:
+        """Best bound first; returns a lower bound of all plans."""
+        order = itertools.count()
+        heap: list[tuple[float, int, Floats, Numbers]] = [(bound, next(order), values, self.numbers)]
+        while heap and heap[0][0] < self.near() and self.solved < PROGRAMS:
+            _, _, values, numbers = heapq.heappop(heap)
+            offences = self.offences(values, numbers)
+            worst = int(np.argmax([amounts.max(initial=0.0) for amounts in offences]))
+            member = int(np.argmax(offences[worst]))
+            for half in self.families[worst].halves(member, values, numbers):
+                narrower = restricted(numbers, [half])
+                answer = self.solve(narrower)
+                if answer is None or answer[0] >= self.near():
+                    continue
+                cost, found = answer
+                if max(amounts.max(initial=0.0) for amounts in self.offences(found, narrower)) <= SEEN:
+                    self.keep(narrower, cost)
+                else:
+                    heapq.heappush(heap, (cost, next(order), found, narrower))
+        return min([self.cost, *(node[0] for node in heap)])
+
+
+def settle(solver: Solver, numbers: Numbers, families: Sequence[Family]) -> float:
+    """Make all decisions, from the optimum of the program without them on.
+
+    Args:
+        solver: At that optimum; left at the best plan that was found.
+        numbers: Bounds and costs of that program.
+        families: All that has to be decided.
+
+    Returns:
+        What no plan can cost less than.
+
+    Raises:
+        SolverError: No plan was found; the restrictions exclude each other.
+    """
+    search = _Search(solver, numbers, families)
+    bound, values = solver.objective(), solver.values()
+    if all(family.rounded(values, numbers) is None for family in families):
+        return bound
+    search.dive(values)
+    offences = search.offences(values, numbers)
+    if search.near() > bound and max(amounts.max(initial=0.0) for amounts in offences) > SEEN:
+        bound = search.branch(bound, values)
+    if search.best is None:
+        raise SolverError("no plan was found among the decisions")
+    solver.change(search.best)
+    if not solver.solve():
+        raise SolverError("the plan that was found is not possible any more")
+    moves = [move for f in families if (move := f.rounded(solver.values(), search.best)) is not None]
+    if moves:
+        solver.change(restricted(search.best, moves))
+        if not solver.solve():
+            raise SolverError("the plan that was found is not possible any more")
+    return bound
