@@ -137,6 +137,10 @@ INVERTER = (
 def inverter() -> tuple[Peer, Callable[[float], None]]:
     """A string inverter under a steady sun, that can be limited."""
     peer = Peer(*INVERTER)
+    return peer, _limited(peer)
+
+
+def _limited(peer: Peer) -> Callable[[float], None]:
     timer = Timer(peer, 123, "WMaxLim_Ena", "WMaxLimPct_RvrtTms")
     peer.on_write = timer.written
     at = {"w": 3000.0, "wh": 7_000_000.0}
@@ -155,10 +159,33 @@ def inverter() -> tuple[Peer, Callable[[float], None]]:
             St=5 if most < 3000 else 4,
         )  # fmt: skip
 
-    return peer, step
+    return step
 
 
-DEVICES = {"meter": meter, "battery": battery, "inverter": inverter}
+HYBRID = (
+    *INVERTER[:-1],
+    (124, {
+        "WChaMax": 5000, "WChaGra": 100, "WDisChaGra": 100, "StorCtl_Mod": 0, "MinRsvPct": 10,
+        "ChaState": 655,
+        "ChaSt": 4, "WChaMax_SF": 0, "WChaDisChaGra_SF": 0, "MinRsvPct_SF": 0, "ChaState_SF": -1,
+    }),
+    (160, {
+        "DCW_SF": 1, "DCV_SF": -1, "N": 3, "module": [
+            {"ID": 1, "IDStr": "MPPT 1", "DCW": 500, "DCV": 4500, "DCSt": 4},
+            {"ID": 2, "IDStr": "StCha 2", "DCW": 200, "DCV": 4000},
+            {"ID": 3, "IDStr": "StDisCha 3", "DCW": 0, "DCV": 4000},
+        ],
+    }),
+)  # fmt: skip
+
+
+def hybrid() -> tuple[Peer, Callable[[float], None]]:
+    """A hybrid whose battery charges from its strings, and whose AC side can be limited."""
+    peer = Peer(*HYBRID)
+    return peer, _limited(peer)
+
+
+DEVICES = {"meter": meter, "battery": battery, "inverter": inverter, "hybrid": hybrid}
 
 
 async def main(arguments: Sequence[str]) -> None:

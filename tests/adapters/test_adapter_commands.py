@@ -130,6 +130,7 @@ def test_a_network_is_looked_at_host_by_host() -> None:
         ("battery", "storage", ["--control"]),
         ("inverter", "gateway", ["--control"]),
         ("inverter", "micro_inverter", ["--control"]),
+        ("hybrid", "gateway", ["--control", "--capacity-wh", "10000"]),
     ],
 )
 def test_an_adapted_device_conforms(name: str, profile: str, options: list[str], tmp_path: Path) -> None:

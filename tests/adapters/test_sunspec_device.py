@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import UNSET
 from pymodbus.constants import ExcCodes
-from tests.adapters.devices import BATTERY, INVERTER, METER, inverter, meter
+from tests.adapters.devices import BATTERY, HYBRID, INVERTER, METER, inverter, meter
 from tests.adapters.peer import COMMON, Peer
 from tests.adapters.wire import House, Wire, run, with_device
 
@@ -53,24 +53,15 @@ def test_an_inverter_that_produces_is_negative_and_its_strings_hang_behind_it() 
 
 
 def test_a_hybrid_tells_its_sun_at_the_strings_and_its_battery_apart() -> None:
-    modules = [
-        {"ID": 1, "IDStr": "MPPT 1", "DCW": 180, "DCSt": 4},
-        {"ID": 2, "IDStr": "StCha 2", "DCW": 0},
-        {"ID": 3, "IDStr": "StDisCha 3", "DCW": 70},
-    ]
-    strings = {"DCW_SF": 1, "N": 3, "module": modules}
-    store = {"WChaMax": 5000, "WChaMax_SF": 0, "ChaState": 655, "ChaState_SF": -1, "StorCtl_Mod": 0}
-    peer = Peer(*INVERTER[:-1], (124, store), (160, strings))
-
     async def story(house: House) -> None:
         assert [one.id for one in house.device.elements] == ["inverter", "string_1", "battery"]
-        assert house.state("battery").dc_measure.power_w == -700.0
+        assert house.state("battery").dc_measure.power_w == 2000.0
         assert house.state("battery").storage.soc_pct == 65.5
-        assert house.state("string_1").produce.available_w == 1800.0
+        assert house.state("string_1").produce.available_w == 5000.0
         assert house.state("inverter").produce is UNSET
         assert house.state("inverter").energy.energy_in_wh is None
 
-    with_device(peer, story, options=Options(capacity_wh=10_000.0))
+    with_device(Peer(*HYBRID), story, options=Options(capacity_wh=10_000.0))
 
 
 def test_what_an_inverter_does_not_implement_at_night_is_unknown_and_not_zero() -> None:

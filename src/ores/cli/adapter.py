@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ores.cli.options import Json
+from ores.link.errors import ConfigError
 
 adapters = typer.Typer(
     name="adapter", help="Other people's devices as modules.", no_args_is_help=True, rich_markup_mode=None
@@ -29,6 +31,13 @@ def serve(
         bool, typer.Option("--turned", help="Its meter shows import as negative, or is mounted that way.")
     ] = False,
     conductor: Annotated[str, typer.Option(help="L1, L2 or L3, of a device with one phase.")] = "",
+    capacity_wh: Annotated[
+        float | None, typer.Option(min=1, help="Usable, of a battery that does not tell.")
+    ] = None,
+    period: Annotated[
+        float,
+        typer.Option(min=0.5, max=60, help="Seconds between two states; the device is read twice as often."),
+    ] = 1.0,
     port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -36,13 +45,20 @@ def serve(
 
     It is only read, until --control is given.
     """
+    _check_installed()
     from ores.adapters.sunspec.image import Options
     from ores.cli import adapter_run
 
     options = Options(
-        control=control, connection_point=connection_point, turned=turned, conductor=conductor.upper()
+        control=control,
+        connection_point=connection_point,
+        turned=turned,
+        conductor=conductor.upper(),
+        capacity_wh=capacity_wh,
     )
-    adapter_run.serve(protocol, device, unit, data, options, name=name, port=port, as_json=as_json)
+    adapter_run.serve(
+        protocol, device, unit, data, options, name=name, period_s=period, port=port, as_json=as_json
+    )
 
 
 def scan(
@@ -56,6 +72,17 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Look for devices that could be modules, and say what they are. Nothing is written to any of them."""
+    _check_installed()
     from ores.cli import adapter_run
 
     adapter_run.scan(where, port, unit or [], as_json=as_json)
+
+
+def _check_installed() -> None:
+    """A device maker's plain install has no Modbus.
+
+    Raises:
+        ConfigError: It is missing; says how to get it.
+    """
+    if find_spec("pymodbus") is None:
+        raise ConfigError("install", found="no pymodbus", allowed="pip install 'ores-energy[hub]'")

@@ -16,7 +16,7 @@ from rich.table import Table
 from ores.adapters import scan as scanning
 from ores.adapters.modbus import PORT, ModbusTcp
 from ores.adapters.serve import serving
-from ores.adapters.sunspec.device import SunSpecDevice
+from ores.adapters.sunspec.device import READ_SHARE, SunSpecDevice
 from ores.adapters.sunspec.found import find_or_remember
 from ores.adapters.sunspec.image import CONDUCTORS, Options
 from ores.link import clock as clocks
@@ -34,6 +34,7 @@ def serve(
     options: Options,
     *,
     name: str,
+    period_s: float,
     port: int,
     as_json: bool,
 ) -> None:
@@ -46,6 +47,7 @@ def serve(
         directory: Of this module alone.
         options: What the device cannot tell.
         name: What its owner calls it.
+        period_s: Between two states.
         port: Of the module; 0 picks a free one.
         as_json: For programs.
 
@@ -66,8 +68,16 @@ def serve(
         registers = ModbusTcp(host, device_port, unit=unit, clock=clock)
         try:
             found = await find_or_remember(registers, directory)
-            adapter = SunSpecDevice(found, registers, clock, options=options, directory=directory, name=name)
-            async with serving(adapter, directory, clock=clock, port=port) as it:
+            adapter = SunSpecDevice(
+                found,
+                registers,
+                clock,
+                options=options,
+                directory=directory,
+                name=name,
+                period_s=period_s * READ_SHARE,
+            )
+            async with serving(adapter, directory, clock=clock, port=port, report_period_s=period_s) as it:
                 code = it.desk.code if it.pins.controller() is None else None
                 if as_json:
                     said = {"id": it.identity.id, "port": it.server.port, "code": code}

@@ -22,8 +22,9 @@ from ores.link.errors import ConfigError, OresError, PeerError
 from ores.model import Element, ElementState, Fault
 from ores.module import About, Answer, Ceilings, Effective, PolicyFunction, Refused, free, idle
 
-PERIOD_S: Final = 0.5
-"""Between two readings: half a report period, so that what is reported is fresh (FRESH-004)."""
+READ_SHARE: Final = 0.5
+"""Of a report period between two readings, so that what is reported is never older than one (FRESH-004)."""
+PERIOD_S: Final = 1.0 * READ_SHARE
 SAVE_S: Final = 900.0
 """Between two times that the counters are kept: flash wears out."""
 _log: Final = logging.getLogger("ores.adapters")

@@ -7,13 +7,15 @@ from typing import Final
 
 from msgspec import UNSET
 
+from ores.adapters.signs import SignWatch
 from ores.adapters.sunspec.energy import Counters
 from ores.adapters.sunspec.image import CONDUCTORS, PHASES, Image, Options, number, power_w
 from ores.adapters.sunspec.points import Model
-from ores.model import AcMeasure, AcMeasureCapability, AcTerminal, ElementState, EnergyCapability
+from ores.model import AcMeasure, AcMeasureCapability, AcTerminal, ElementState, EnergyCapability, Fault
 from ores.module import element
 
 METERS: Final = (201, 202, 203, 204, 211, 212, 213, 214)
+SIGN: Final = "power_contradicts_counters"
 POWER_MAX_W: Final = 100_000.0
 """More does not flow through a meter of a home."""
 _CONNECTIONS: Final = {
@@ -43,6 +45,7 @@ class MeterView:
         names = ("TotWhImp", "TotWhExp")
         counted = names if not options.turned else names[::-1]
         self.counters: Final = Counters(*counted, POWER_MAX_W)
+        self._signs: Final = SignWatch()
         self.element: Final = element(
             name,
             "meter",
@@ -63,9 +66,12 @@ class MeterView:
             frequency_hz=number(model, "Hz", least=40.0, most=70.0),
             terminals=terminals or UNSET,
         )
+        energy = self.counters.read(model, image.utc_s)
+        turned = self._signs.look(total_w, energy, image.utc_s)
         return ElementState(
             ac_measure=measure,
-            energy=self.counters.read(model, image.utc_s),
+            energy=energy,
+            fault=Fault(codes=[SIGN] if turned else []),
             quality="bad" if total_w is None else UNSET,
         )
 
