@@ -40,6 +40,31 @@ def test_a_meter_that_is_mounted_the_other_way_round_is_turned_with_its_counters
     with_device(Peer((203, METER)), story, options=Options(turned=True))
 
 
+def test_a_meter_that_shows_import_as_negative_counts_it_as_import() -> None:
+    async def story(house: House) -> None:
+        state = house.state("meter")
+        assert state.ac_measure.power_w == -1500.0
+        assert state.energy.energy_in_wh == 12_345_678.0
+
+    with_device(Peer((203, METER)), story, options=Options(power_turned=True))
+
+
+def test_a_meter_whose_power_contradicts_its_counters_says_so() -> None:
+    peer = Peer((203, METER | {"W": -6000}))
+    wh = float(METER["TotWhImp"])
+
+    def step(dt_s: float) -> None:
+        nonlocal wh
+        wh += 6000 * dt_s / 3600
+        peer.set(203, TotWhImp=int(wh))
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(90)
+        assert house.state("meter").fault.codes == ["power_contradicts_counters"]
+
+    with_device(peer, story, step=step)
+
+
 def test_an_inverter_that_produces_is_negative_and_its_strings_hang_behind_it() -> None:
     async def story(house: House) -> None:
         assert house.state("inverter").ac_measure.power_w == -3000.0

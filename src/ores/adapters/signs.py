@@ -1,4 +1,4 @@
-"""Does a meter show import as positive? Of its two counters the one that rises says which way energy flows."""
+"""Does a meter show import as positive? Its two counters know: the one that rises says which way it flows."""
 
 from __future__ import annotations
 

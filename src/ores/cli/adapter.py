@@ -28,7 +28,10 @@ def serve(
         bool, typer.Option("--connection-point", help="Its meter is the one at the grid connection point.")
     ] = False,
     turned: Annotated[
-        bool, typer.Option("--turned", help="Its meter shows import as negative, or is mounted that way.")
+        bool, typer.Option("--turned", help="Its meter is mounted the other way round.")
+    ] = False,
+    power_turned: Annotated[
+        bool, typer.Option("--power-turned", help="Its meter shows import as negative.")
     ] = False,
     conductor: Annotated[str, typer.Option(help="L1, L2 or L3, of a device with one phase.")] = "",
     capacity_wh: Annotated[
@@ -36,7 +39,7 @@ def serve(
     ] = None,
     period: Annotated[
         float,
-        typer.Option(min=0.5, max=60, help="Seconds between two states; the device is read twice as often."),
+        typer.Option(min=0.5, max=60, help="Seconds between two states; read twice as often."),
     ] = 1.0,
     port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
     as_json: Json = False,
@@ -53,6 +56,7 @@ def serve(
         control=control,
         connection_point=connection_point,
         turned=turned,
+        power_turned=power_turned,
         conductor=conductor.upper(),
         capacity_wh=capacity_wh,
     )

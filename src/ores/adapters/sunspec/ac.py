@@ -87,4 +87,7 @@ def _phases(model: Model) -> int:
     if model.definition.id != DER:
         return model.definition.id % 10
     kind = model.whole("ACType")
-    return kind + 1 if kind in {0, 1, 2} else 1
+    if kind in {0, 1, 2}:
+        return kind + 1
+    # drafts of the model counted from 1, so that 3 is what it should be nowhere: ask the conductors
+    return max(1, sum(model.whole(f"WL{line}") is not None for line in (1, 2, 3)))

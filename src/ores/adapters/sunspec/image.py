@@ -26,7 +26,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         control: Its owner lets it be commanded; otherwise it is only read.
         connection_point: Its meter stands at the grid connection point.
-        turned: Its meter is mounted the other way round, or counts export as positive.
+        turned: Its meter is mounted the other way round: power and counters are turned.
+        power_turned: Its meter shows import as negative, and counts it as import.
         conductor: Where a device with one phase is connected; empty where nobody has said.
         capacity_wh: Usable, of a store that does not tell; None where nobody has said.
     """
@@ -34,6 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     control: bool = False
     connection_point: bool = False
     turned: bool = False
+    power_turned: bool = False
     conductor: str = ""
     capacity_wh: float | None = None
 

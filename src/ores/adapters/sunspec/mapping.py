@@ -13,6 +13,7 @@ from ores.adapters.sunspec.control import Steering, limit_of, setpoint_of
 from ores.adapters.sunspec.image import Image, Options, View
 from ores.adapters.sunspec.inverter import MPPT, InverterView, StringView, store_directions
 from ores.adapters.sunspec.meter import METERS, MeterView
+from ores.adapters.sunspec.points import Model
 from ores.adapters.sunspec.storage import STORES, AcStoreView, DcStoreView
 from ores.adapters.sunspec.walk import FIRST
 from ores.link.errors import ConfigError
@@ -93,7 +94,7 @@ def _generator(image: Image, options: Options) -> tuple[list[View], dict[str, St
     if inverter is None:
         return [], {}, set()
     address = image.address_of(inverter)
-    stores = {number for number in STORES if image.find(number) is not None}
+    stores = {number for number in STORES if _says_anything(image.find(number))}
     read = {inverter.definition.id, *stores}
     if stores and inverter.definition.id == DER and not _has_sun(image):
         setpoint = setpoint_of(image) if options.control else None
@@ -121,6 +122,12 @@ def _strings(image: Image, *, source: bool) -> list[View]:
         StringView(f"string_{at + 1}", address, which, image, source=source)
         for at, which in enumerate(strings)
     ]
+
+
+def _says_anything(store: Model | None) -> bool:
+    """Whether there is a store: devices without one carry its model all the same, with nothing in it."""
+    points = ("SoC", "WHRtg", "ChaState", "WChaMax")
+    return store is not None and any(name in store and store.number(name) for name in points)
 
 
 def _has_sun(image: Image) -> bool:

@@ -39,7 +39,7 @@ class MeterView:
 
     def __init__(self, name: str, address: int, model: Model, options: Options) -> None:
         self._address: Final = address
-        self._sign: Final = -1.0 if options.turned else 1.0
+        self._sign: Final = -1.0 if options.turned != options.power_turned else 1.0
         connection, count = _CONNECTIONS[model.definition.id % 10]
         self._lines: Final = _lines(count, options.conductor)
         names = ("TotWhImp", "TotWhExp")
