@@ -24,7 +24,7 @@ class Rounds:
 
     Args:
         name: Of the device, for the log.
-        once: One round. An `OresError` is a device that did not answer; it is logged once, until it answers.
+        once: One round. An `OresError` is a device that did not answer; logged once, until it answers.
         clock: Process time.
         period_s: From the beginning of one round to the next.
         failed: Told of each failure.
@@ -75,21 +75,29 @@ class Rounds:
         while True:
             began_s = self._clock.now()
             self._hurried = False
-            try:
-                await self._once()
-            except OresError as error:
-                self._failures += 1
+            error = await self._tried()
+            if error is None and self._failures:
+                _log.info("%s answers again", self._name)
+            self._failures = 0 if error is None else self._failures + 1
+            if error is not None:
                 if self._failures == 1:
                     _log.warning("%s does not answer: %s", self._name, error.detail)
                 self._failed(error)
-            else:
-                if self._failures:
-                    _log.info("%s answers again", self._name)
-                self._failures = 0
             if not first.done():
                 first.set_result(None)
             if self._failures or not self._hurried:
                 await self._wait_until(began_s + self._wait_s())
+
+    async def _tried(self) -> OresError | None:
+        """One round, and what went wrong in it."""
+        try:
+            await self._once()
+        except OresError as error:
+            return error
+        except Exception as error:  # noqa: BLE001  a mistake of ours must not leave a device unread for ever
+            _log.exception("%s: a round ended in a way that nobody foresaw", self._name)
+            return OresError(repr(error))
+        return None
 
     def _wait_s(self) -> float:
         """Each failure doubles the wait."""

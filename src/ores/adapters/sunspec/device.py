@@ -93,13 +93,14 @@ class SunSpecDevice:
         What the module wanted last is still written; what is not reached ends by the device's own timer.
         """
         await self._rounds.stop()
-        if self._image is not None and self._known:
-            try:
+        try:
+            if self._image is not None and self._known:
                 await self._carry_out(self._image)
-            except OresError as error:
-                _log.warning("%s: its last command was not written: %s", self.about.name, error.detail)
-        self._registers.close()
-        self._save()
+        except OresError as error:
+            _log.warning("%s: its last command was not written: %s", self.about.name, error.detail)
+        finally:
+            self._registers.close()
+            self._save()
 
     def read(self, element: str, /) -> ElementState:
         """What was read last; an element of which nothing has been read yet is unknown."""

@@ -27,7 +27,7 @@ class Values:
         outer: Of the model, for a group whose scale factors stand there.
     """
 
-    __slots__ = ("_begin", "_outer", "_points", "_registers")
+    __slots__ = ("_begin", "_outer", "_points", "_registers", "_scales")
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class Values:
         self._registers = registers
         self._begin = begin
         self._outer = outer
+        self._scales: dict[str, int | None] = {}
 
     def __contains__(self, name: object) -> bool:
         """Whether the definition has such a point; it may still not be implemented."""
@@ -114,11 +115,19 @@ class Values:
         value = self.whole(name)
         if value is None:
             return None
+        if not value:
+            return frozenset()
         point = self._points[name]
         set_bits = [bit for bit in range(16 * point.size) if value >> bit & 1]
         return frozenset(_name_of(bit, point) or f"bit_{bit}" for bit in set_bits)
 
     def _scale(self, name: str) -> int | None:
+        """A scale factor serves many points: it is read once."""
+        if name not in self._scales:
+            self._scales[name] = self._read_scale(name)
+        return self._scales[name]
+
+    def _read_scale(self, name: str) -> int | None:
         point = self._points.get(name)
         if point is None:
             return None if self._outer is None else self._outer._scale(name)  # noqa: SLF001  of our own kind
@@ -165,6 +174,8 @@ def _name_of(value: int, point: Point) -> str | None:
 
 
 def _unsigned(words: Sequence[int]) -> int:
+    if len(words) == 1:
+        return words[0]
     value = 0
     for word in words:
         value = value << 16 | word
