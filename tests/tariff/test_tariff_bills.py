@@ -106,10 +106,26 @@ def test_a_holiday_has_no_peak(published: dict[str, t.Tariff], from_local: FromL
     }
 
 
+def test_either_of_two_peaks_of_a_winter_day_counts(
+    published: dict[str, t.Tariff], from_local: FromLocal
+) -> None:
+    # Monday 2025-01-13, on-peak 05:00 to 09:00 and 17:00 to 21:00
+    starts = from_local("2025-01-13", PHOENIX, 24)
+    for energy, demand in [(at(starts, n6=2, n12=9), "7.10"), (at(starts, n12=9, n20=4), "16.33")]:
+        bill = t.bill(published["us-az-srp-e27-2015"], starts, energy, flat(starts, 0))
+        assert lines(bill)["demand, winter"] == D(demand)  # 2 × 3.55; 3 × 3.55 + 1 × 5.68
+
+
+def test_an_hour_that_a_window_begins_in_counts(make: Make, from_local: FromLocal) -> None:
+    tariff = make(rates=[{"import": 0}], demand=[{"price": 1, "minutes": 30, "windows": [{"from": "17:30"}]}])
+    starts = from_local("2025-01-13", "Europe/Berlin", 24)
+    assert t.bill(tariff, starts, at(starts, n16=5, n17=3), flat(starts, 0)).total == 3
+
+
 def test_demand_of_a_month_and_fees_of_its_days(
     published: dict[str, t.Tariff], from_local: FromLocal
 ) -> None:
-    # January 2019, half hours: 5 kW on Tuesday 1st at 15:00 count; 8 kW at 14:30, 21:00 and on Saturday do not
+    # January 2019: 5 kW on Tuesday 1st at 15:00 count; 8 kW at 14:30, at 21:00 and on Saturday do not
     starts = from_local("2019-01-01", MELBOURNE, 31 * 48, 30)
     energy = at(starts, n30=2.5, n29=4, n42=4, n222=4)
     bill = t.bill(published["au-vic-jemena-a10d-2019"], starts, energy, flat(starts, 0))
@@ -335,3 +351,24 @@ def test_prices_that_are_missing_are_named(make: Make, from_local: FromLocal) ->
     holes = {"spot": t.PriceSeries.of(starts, [1, float("nan"), 2])}
     with pytest.raises(t.TariffError, match="2025-01-01T01:00:00Z"):
         t.terms(tariff, starts, prices=holes)
+
+
+def test_an_hour_costs_the_mean_of_its_quarters(make: Make, from_local: FromLocal) -> None:
+    tariff = make(charges=[{"series": "spot", "cap": 4}])
+    starts = from_local("2025-01-01", "UTC", 2)
+    quarters = from_local("2025-01-01", "UTC", 8, 15)
+    prices = {"spot": t.PriceSeries.of(quarters, [1, 2, 3, 6, -1, -1, -1, 2])}
+    assert t.terms(tariff, starts, prices=prices).import_per_kwh.tolist() == [2.5, -0.25]
+    assert t.bill(tariff, starts, [4, 4], [0, 0], prices=prices).total == 9
+
+
+def test_a_price_that_is_missing_is_not_the_one_before(make: Make, from_local: FromLocal) -> None:
+    tariff = make(charges=[{"series": "spot"}])
+    starts = from_local("2025-01-01", "UTC", 4)
+    prices = {"spot": t.PriceSeries.of(starts[[0, 1, 3]], [1, 2, 3], hours=1)}
+    with pytest.raises(t.TariffError, match="no price at 2025-01-01T02:00:00Z \\(1 such\\)"):
+        t.terms(tariff, starts, prices=prices)
+    held = {"spot": t.PriceSeries.of(starts[[0, 1, 3]], [1, 2, 3])}
+    with pytest.raises(t.TariffError, match="hours: found 0"):
+        t.PriceSeries.of(starts, [1, 2, 3, 4], hours=0)
+    assert t.terms(tariff, starts, prices=held).import_per_kwh.tolist() == [1, 2, 2, 3]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ores import tariff as t
+from ores.tariff.terms import block_means_kw
 
 Floats = NDArray[np.float64]
 Make = Callable[..., t.Tariff]
@@ -152,7 +153,7 @@ def prices_of(over: t.Schedule) -> dict[str, t.PriceSeries]:
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), earlier=st.integers(0, 12), first=st.integers(0, 71))
 def test_terms_know_the_ratchet(data: st.DataObject, earlier: int, first: int) -> None:
-    demand = {"price": 7, "minutes": 30, "ratchet": {"share": 0.5, "months": 3}}
+    demand = {"price": 7, "minutes": 30, "ratchet": {"share": 0.5, "months": 2}}
     one = t.tariff({"id": "r", "currency": "EUR", "time_zone": ZONE, "rates": RATES, "demand": [demand]})
     january = t.schedule(one, np.array(["2025-01-15T10:00"], dtype="datetime64[s]"), hours=0.5)
     before = t.so_far(january, np.array([earlier / 2]))
@@ -211,6 +212,20 @@ def test_an_hour_under_way_remembers_its_beginning(make: Make, from_local: FromL
     (peak,) = t.terms_of(over, t.so_far(over, np.array([3.0, 1]), last=2), 2).peaks
     assert (peak.begun_kwh, peak.begun_hours, peak.so_far_kw) == (4, 0.5, 0)
     assert peak.block.tolist() == [0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+
+
+def test_an_hour_under_way_can_still_be_the_peak() -> None:
+    over = t.schedule(hourly_demand(), as_dates(laid("demand", 15), 0, 11))
+    past, bought = np.array([0.0, 0, 0, 0, 1, 1.5]), np.array([2.0, 0, 0.5, 0.5, 0])
+    terms = t.terms_of(over, t.so_far(over, past, last=6), 6)
+    np.testing.assert_allclose(block_means_kw(terms.peaks[0], terms.hours, bought), [4.5, 4 / 3])
+    assert t.cost(terms, bought, np.zeros(5)) - float(terms.import_per_kwh @ bought) == pytest.approx(4.5 * 3)
+    assert_bill_agrees(over, terms, past, bought, np.zeros(5))
+
+
+def hourly_demand() -> t.Tariff:
+    one = {"id": "h", "currency": "EUR", "time_zone": ZONE, "rates": RATES}
+    return t.tariff(one | {"demand": [{"price": 3, "minutes": 60}]})
 
 
 def test_two_months_have_a_term_each(make: Make, from_local: FromLocal) -> None:

@@ -239,9 +239,10 @@ def _held(charge: EnergyCharge, price: Ints) -> Ints:
 
 def _follow(name: str, series: PriceSeries, part_s: Ints, parts: Parts) -> Floats:
     number = np.searchsorted(series.start_s, part_s, side="right") - 1
-    values = series.per_kwh[np.maximum(number, 0)]
+    held = np.maximum(number, 0)
+    values = series.per_kwh[held]
     part_end_s = part_s + parts.to_s - parts.from_s
-    bad = (number < 0) | (part_end_s > series.end_s) | ~np.isfinite(values)
+    bad = (number < 0) | (part_end_s > series.end_s[held]) | ~np.isfinite(values)
     if bad.any():
         moment = np.datetime64(int(part_s[np.flatnonzero(bad)[0]]), "s")
         found = f"no price at {moment}Z ({int(bad.sum())} such)"

@@ -210,17 +210,17 @@ Starts = NDArray[np.datetime64] | Sequence[datetime]
 
 @dataclass(frozen=True, slots=True)
 class PriceSeries:
-    """Prices over time: each holds from its start to the next start.
+    """Prices over time: each holds from its start to its end, or to the next start.
 
     Attributes:
         start_s: In s since 1970 UTC, rising.
         per_kwh: Shape as `start_s`; NaN where it is not known.
-        end_s: Until when the last one holds.
+        end_s: Until when each holds; shape as `start_s`.
     """
 
     start_s: Ints
     per_kwh: Floats
-    end_s: int
+    end_s: Ints
 
     @classmethod
     def of(
@@ -231,7 +231,8 @@ class PriceSeries:
         Args:
             starts: Aware, or numpy datetime64 in UTC; rising.
             per_kwh: One price for each; NaN where it is not known.
-            hours: How long the last one holds; as long as the one before by default.
+            hours: How long a price holds at most, > 0, so that one that is missing is noticed. By default,
+                each holds until the next start, and the last as long as the one before.
 
         Raises:
             TariffError: Starts that do not rise or are naive, or another number of prices.
@@ -244,8 +245,12 @@ class PriceSeries:
             raise TariffError("per_kwh", found="inf", allowed="finite prices, NaN where one is not known")
         if hours is None and len(start_s) == 1:
             raise TariffError("hours", found=None, allowed="a length in hours, where there is only one price")
-        last_s = round(hours * 3600) if hours is not None else int(start_s[-1] - start_s[-2])
-        return cls(start_s, values, int(start_s[-1]) + last_s)
+        if hours is not None and not 0 < hours < 1e6:
+            raise TariffError("hours", found=hours, allowed="a length in hours, > 0")
+        steps = np.diff(start_s)
+        most_s = int(steps[-1]) if hours is None else round(hours * 3600)
+        held = np.append(steps if hours is None else np.minimum(steps, most_s), most_s)
+        return cls(start_s, values, start_s + held)
 
 
 Prices = Mapping[str, PriceSeries]
