@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Callable, Mapping
@@ -171,19 +172,18 @@ class Caller:
             Unreachable: There was no answer.
         """
         self._note("kit", "open /stream", None)
-        session = self._new_session()
-        try:
-            async with asyncio.timeout(timeout_s):
-                socket = await session.ws_connect(self.target.url + "/stream", compress=0, **how)
-        except aiohttp.WSServerHandshakeError as error:
-            await session.close()
-            raise NotOpened(f"the stream was not opened: status {error.status}") from error
-        except TimeoutError as error:
-            await session.close()
-            raise Unreachable(f"the stream was not opened within {timeout_s:g} s") from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            await session.close()
-            raise Unreachable(f"the stream was not opened: {plain(error)}") from error
+        async with contextlib.AsyncExitStack() as unless_open:
+            session = await unless_open.enter_async_context(self._new_session())
+            try:
+                async with asyncio.timeout(timeout_s):
+                    socket = await session.ws_connect(self.target.url + "/stream", compress=0, **how)
+            except aiohttp.WSServerHandshakeError as error:
+                raise NotOpened(f"the stream was not opened: status {error.status}") from error
+            except TimeoutError as error:
+                raise Unreachable(f"the stream was not opened within {timeout_s:g} s") from error
+            except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+                raise Unreachable(f"the stream was not opened: {plain(error)}") from error
+            unless_open.pop_all()
         stream = Stream(session, socket, self._note, self._elapsed_s)
         self._streams.append(stream)
         return stream

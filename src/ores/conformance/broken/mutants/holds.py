@@ -184,7 +184,7 @@ def forgets_what_it_held_back(seams: Seams) -> None:
     seams.attribute(Part, "_hold_back", forgetful)
 
 
-@broken("maker-side-door", also=("counter-matches-power",))
+@broken("maker-side-door", also=("counter-matches-power", "stream-notable-change", "policy-schedule"))
 def has_a_boost_button(seams: Seams) -> None:
     """The maker's own app makes the battery give more than is allowed, for a moment now and then."""
 

@@ -135,6 +135,7 @@ def keeps_no_place_for_its_hub(seams: Seams) -> None:
         return len(self._inside) < 16
 
     seams.attribute(Doorman, "_has_room", first_come)
+    seams.attribute(web.RequestHandler, "_process_keepalive", lambda _: None)
 
 
 @broken("errors-are-problems")

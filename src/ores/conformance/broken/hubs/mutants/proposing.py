@@ -21,6 +21,7 @@ from ores.model import ElementCommand, Proposal, SetpointCommand
 ROUND_AFTER_S = 3.6
 WITHDRAWN_AFTER_S = 4.0
 GRACE_S = 4.0
+SHORT_S = 5.0
 OLD_S = 3.0
 
 
@@ -189,11 +190,12 @@ def keeps_what_was_withdrawn(tools: Tools) -> None:
 
 @broken_hub("hub-proposal-expires")
 def keeps_proposals_longer(tools: Tools) -> None:
-    """A few seconds more do no harm."""
+    """A few seconds are no time at all: what is short lasts longer."""
     right = Proposals.put
 
     def longer(self: Proposals, proposal: Proposal) -> Proposal:
-        return right(self, msgspec.structs.replace(proposal, ttl_s=proposal.ttl_s + GRACE_S))
+        grace_s = GRACE_S if proposal.ttl_s <= SHORT_S else 0.0
+        return right(self, msgspec.structs.replace(proposal, ttl_s=proposal.ttl_s + grace_s))
 
     tools.attribute(Proposals, "put", longer)
 
@@ -266,7 +268,12 @@ def says_it_once(tools: Tools) -> None:
 @broken_hub("hub-records-decisions", variant="command")
 def keeps_the_command_to_itself(tools: Tools) -> None:
     """It says who, and not what."""
-    _decided(tools, command=UNSET)
+    right = Decisions.page
+
+    def page(self: Decisions, **how: Any) -> Any:
+        return [msgspec.structs.replace(one, command=UNSET) for one in right(self, **how)]
+
+    tools.attribute(Decisions, "page", page)
 
 
 def _decided(tools: Tools, **changes: Any) -> None:
