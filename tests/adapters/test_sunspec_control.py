@@ -246,6 +246,23 @@ def test_a_store_that_would_keep_its_last_command_for_ever_gets_no_set_points() 
         with_device(Peer(*models), story, options=CONTROL)
 
 
+def test_an_inverter_without_a_timer_is_limited_and_said_to_have_none(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    models = [(number, dict(values)) for number, values in INVERTER]
+    next(values for number, values in models if number == 123).pop("WMaxLimPct_RvrtTms")
+    peer = Peer(*models)
+
+    async def story(house: House) -> None:
+        house.lease("inverter", produce_max_w=1000.0)
+        await house.clock.sleep(2)
+        assert (peer.get(123, "WMaxLimPct"), peer.get(123, "WMaxLim_Ena")) == (125, 1)
+        assert house.state("inverter").fault is UNSET
+
+    with_device(peer, story, options=CONTROL)
+    assert "has no reversion timer" in caplog.text
+
+
 @given(st.floats(0, 20_000), st.integers(100, 60_000), st.integers(-3, 0))
 def test_percent_never_allow_more_than_the_limit(limit_w: float, most_w: int, scale: int) -> None:
     peer = Peer(

@@ -89,5 +89,5 @@ def _phases(model: Model) -> int:
     kind = model.whole("ACType")
     if kind in {0, 1, 2}:
         return kind + 1
-    # drafts of the model counted from 1, so that 3 is what it should be nowhere: ask the conductors
+    # the example that pysunspec2 ships has 3, which is none of the three: count the conductors
     return max(1, sum(model.whole(f"WL{line}") is not None for line in (1, 2, 3)))

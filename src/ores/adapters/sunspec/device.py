@@ -62,6 +62,11 @@ class SunSpecDevice:
         self.about: Final[About] = about(image, name, it.profiles)
         self.elements: Final = tuple(view.element for view in it.views)
         self._orders: Final = {element: Order(element, how) for element, how in it.steering.items()}
+        for element, how in it.steering.items():
+            if not how.timed(image):
+                _log.warning(
+                    "%s: %s has no reversion timer, and cannot fall back by itself", self.about.name, element
+                )
         self._views: Final = {view.element.id: view for view in it.views}
         self.policies: Final = _policies(self.elements)
         self._found = found
