@@ -124,6 +124,13 @@ def broken(document: dict[str, Any], number: int, path: list[str | int], value: 
         (2, ["demand", "winter"], [3, 2, 1], "tariffs[2].demand.winter"),
         (2, ["fixed_per_month"], "32", "tariffs[2].fixed_per_month"),
         (3, ["demand", "basis"], "a lot", "tariffs[3].demand.basis"),
+        (
+            2,
+            ["demand", "basis"],
+            "highest 7-min on-peak average kW in the bill month",
+            "tariffs[2].demand.basis",
+        ),
+        (3, ["demand", "minutes"], 90, "tariffs[3].demand.minutes"),
         (3, ["demand", "value"], -1, "tariffs[3].demand.value"),
         (4, ["demand", "value_per_kw_day"], {"Dec-Mar": 1}, "tariffs[4].demand.value_per_kw_day"),
         (5, ["energy"], "day-behind", "tariffs[5].energy"),

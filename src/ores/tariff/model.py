@@ -124,7 +124,7 @@ class DemandCharge:
     peak, or `minimum_kw` or the ratchet if that is more.
 
     Attributes:
-        minutes: Length of a stretch; divides a day.
+        minutes: Length of a stretch; divides an hour, so that no change of the clock cuts one.
         windows: Only import within any of these counts.
         months: Billed in these.
         prices: `(above_kw, price)` from 0 up, prices rising: for each kW of the peak beyond `above_kw`, up

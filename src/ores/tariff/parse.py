@@ -51,7 +51,7 @@ from ores.tariff.model import (
     Tier,
     When,
 )
-from ores.tariff.reader import Reader, shortened
+from ores.tariff.reader import Reader, shortened, stretch_minutes
 
 SPOT = "spot"
 _IMPORT_KINDS = ("energy", "grid", "levy")
@@ -252,9 +252,7 @@ def _demand_charge(reader: Reader) -> DemandCharge:
         if "price" in forms
         else _rising(reader, "prices", "price")
     )
-    minutes = reader.whole("minutes", 60, low=1, high=1440)
-    if 1440 % minutes:
-        raise reader.wrong("minutes", "minutes that divide a day, such as 15, 30 or 60")
+    minutes = stretch_minutes(reader, 60)
     ratchet = reader.child("ratchet") if reader.has("ratchet") else Reader({}, reader.at("ratchet"))
     charge = DemandCharge(
         name=reader.text("name", "demand"),

@@ -12,6 +12,7 @@ _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 _DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
 _DAY_SETS = {"all": DAYS, "weekday": frozenset(range(5)), "weekend": frozenset({5, 6, HOLIDAY})}
 _DAYS_ALLOWED = f"one of {', '.join(_DAY_SETS)}, or a list of {', '.join(_DAY_NAMES)}"
+STRETCHES = "minutes that divide an hour, such as 15, 30 or 60"
 _LARGEST = Decimal(1_000_000)
 
 
@@ -179,6 +180,14 @@ def check_range(setting: str, from_s: int, to_s: int) -> None:
         raise TariffError(
             setting, found=found, allowed="another time than `from`; a whole day is 00:00 to 24:00"
         )
+
+
+def stretch_minutes(reader: Reader, default: int) -> int:
+    """The length of the stretches whose mean is a demand: `minutes`."""
+    minutes = reader.whole("minutes", default, low=1, high=60)
+    if 60 % minutes:
+        raise reader.wrong("minutes", STRETCHES)
+    return minutes
 
 
 def shortened(value: object) -> str:

@@ -35,7 +35,7 @@ from ores.tariff.model import (
     TariffError,
     When,
 )
-from ores.tariff.reader import Reader, check_range, clock_s, decimal, shortened
+from ores.tariff.reader import STRETCHES, Reader, check_range, clock_s, decimal, shortened, stretch_minutes
 
 EXPORT = "export"
 _SPOT_AND_GRID = "day-ahead spot + grid energy charge"
@@ -206,8 +206,8 @@ def _ranges(reader: Reader, key: str) -> list[tuple[int, int]]:
 
 
 def _seasonal_demand(reader: Reader, one: Reader, minutes: int) -> list[DemandCharge]:
-    if 1440 % max(minutes, 1):
-        raise one.wrong("basis", "minutes that divide a day, such as 15, 30 or 60")
+    if minutes == 0 or 60 % minutes:
+        raise one.wrong("basis", STRETCHES)
     if not reader.has("seasons"):
         raise TariffError(
             reader.at("seasons"), found="nothing", allowed="seasons, for a demand charge on-peak"
@@ -245,9 +245,7 @@ def _not_falling(one: Reader, key: str, count: int) -> list[Decimal]:
 
 
 def _interval_demand(one: Reader, words: re.Match[str]) -> list[DemandCharge]:
-    minutes = one.whole("minutes", 30, low=1, high=1440)
-    if 1440 % minutes:
-        raise one.wrong("minutes", "minutes that divide a day, such as 15, 30 or 60")
+    minutes = stretch_minutes(one, 30)
     from_s, to_s = (clock_s(words[1]), clock_s(words[2])) if words[1] else (0, DAY_S)
     if from_s is None or to_s is None:
         raise one.wrong("basis", 'times of the clock from "00:00" to "24:00"')
