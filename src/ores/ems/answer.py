@@ -35,6 +35,13 @@ class Plan:
         soc_pct: At the end of each interval, shape (batteries, n).
         energy_value_per_kwh: What a kWh more of load costs in each interval, shape (n,).
         stored_value_per_kwh: What a kWh more in store is worth in each interval, shape (batteries, n).
+        ev_kw: Mean at each charger, positive charging, shape (evs, n).
+        ev_soc_pct: At the end of each interval, shape (evs, n).
+        ev_stored_value_per_kwh: As for batteries, shape (evs, n).
+        appliance_start: Of each appliance the interval at whose beginning it starts; None where it does not.
+        appliance_kw: Mean of each appliance, shape (appliances, n).
+        heat_kw: Electrical mean of each heat pump or heater, shape (heats, n).
+        temperature_c: At the end of each interval, shape (heats, n).
         interval_cost: Energy bought less energy sold in each interval, tiers apart, shape (n,).
         peak_cost: Charges on peaks, beyond what the period had already.
         tier_cost: Of energy beyond the amounts of tiers.
@@ -52,6 +59,13 @@ class Plan:
     soc_pct: Floats
     energy_value_per_kwh: Floats
     stored_value_per_kwh: Floats
+    ev_kw: Floats
+    ev_soc_pct: Floats
+    ev_stored_value_per_kwh: Floats
+    appliance_start: tuple[int | None, ...]
+    appliance_kw: Floats
+    heat_kw: Floats
+    temperature_c: Floats
     interval_cost: Floats
     peak_cost: float
     tier_cost: float

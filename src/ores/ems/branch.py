@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ores.ems.sheet import Floats, Ints, Numbers
+from ores.ems import exact
+from ores.ems.exact import Choice
+from ores.ems.sheet import Floats, Ints, Matrix, Numbers
 from ores.ems.solver import Solver, SolverError
 
 GAP: Final = 1e-5
 """A plan that is known to be this close to the best, as a share of its objective, is taken."""
-PROGRAMS: Final = 400
-"""Solved at most for one plan, so that it is made in time; a number, as a time is not the same everywhere."""
+PROGRAMS: Final = 60
+"""Solved at most for one plan before binaries take over; a number, as a time is not the same everywhere."""
 SEEN: Final = 1e-6
 """Amounts up to it, in kWh, are the solver's rounding."""
 
@@ -50,6 +53,18 @@ class Family(Protocol):
 
     def rounded(self, values: Floats, numbers: Numbers) -> Restriction | None:
         """All decisions that are open, made in the way that is nearest; None where none is."""
+        ...
+
+    def plain(self, numbers: Numbers) -> Restriction | None:
+        """The real costs, where those of the program are others as long as it is not decided."""
+        ...
+
+    def broken(self, values: Floats) -> NDArray[np.bool_]:
+        """Which decisions are not made, at real costs."""
+        ...
+
+    def choice(self, member: int) -> Choice:
+        """The decision, for a program with binaries."""
         ...
 
 
@@ -87,7 +102,7 @@ class _Search:
 
     def near(self) -> float:
         """Programs that cost at least this are not worth solving."""
-        return self.cost - GAP * max(1.0, abs(self.cost))
+        return self.cost if self.best is None else self.cost - GAP * max(1.0, abs(self.cost))
 
     def solve(self, numbers: Numbers) -> tuple[float, Floats] | None:
         self.solved += 1
@@ -136,11 +151,42 @@ class _Search:
         return min([self.cost, *(node[0] for node in heap)])
 
 
-def settle(solver: Solver, numbers: Numbers, families: Sequence[Family]) -> float:
+def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
+    """Decide together what comes up, until nothing more does; returns a lower bound of all plans."""
+    numbers, families = search.numbers, search.families
+    plain = restricted(numbers, [move for f in families if (move := f.plain(numbers)) is not None])
+    asked = [f.broken(values) | (f.offences(values, numbers) > SEEN) for f in families]
+    bound = -np.inf
+    while True:
+        choices = [
+            f.choice(int(m)) for f, which in zip(families, asked, strict=True) for m in np.flatnonzero(which)
+        ]
+        found = exact.search(matrix, plain, choices, GAP / 2.0)
+        if found is None:
+            return bound
+        values, bound = found
+        more = [f.broken(values) & ~which for f, which in zip(families, asked, strict=True)]
+        if not any(which.any() for which in more):
+            break
+        asked = [which | new for which, new in zip(asked, more, strict=True)]
+    decided = [
+        f.halves(int(m), values, plain)[0]
+        for f, which in zip(families, asked, strict=True)
+        for m in np.flatnonzero(which)
+    ]
+    narrower = restricted(plain, decided)
+    answer = search.solve(narrower)
+    if answer is not None:
+        search.keep(narrower, answer[0])
+    return bound
+
+
+def settle(solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[Family]) -> float:
     """Make all decisions, from the optimum of the program without them on.
 
     Args:
         solver: At that optimum; left at the best plan that was found.
+        matrix: Of that program.
         numbers: Bounds and costs of that program.
         families: All that has to be decided.
 
@@ -158,6 +204,8 @@ def settle(solver: Solver, numbers: Numbers, families: Sequence[Family]) -> floa
     offences = search.offences(values, numbers)
     if search.near() > bound and max(amounts.max(initial=0.0) for amounts in offences) > SEEN:
         bound = search.branch(bound, values)
+    if search.near() > bound:
+        bound = max(bound, _with_binaries(search, matrix, values))
     if search.best is None:
         raise SolverError("no plan was found among the decisions")
     solver.change(search.best)

@@ -19,20 +19,31 @@ class Peak:
         self.term = term
         self.at, self.block, self.block_hours = blocks_of(term, hours, name)
         self.level = sheet.columns(1)
+        self.begun = sheet.columns(1)
         rows = sheet.rows(len(self.block_hours), at_most=True)
         for bought in (link.bought, link.bought_beyond):
             sheet.put(rows[self.block], bought[self.at], 1.0)
         sheet.put(rows, np.repeat(self.level, len(rows)), -self.block_hours)
+        first = rows[: self.under_way(term)]
+        sheet.put(first, np.repeat(self.begun, len(first)), 1.0)
+
+    def under_way(self, term: PeakTerm) -> int:
+        """1 where block 0 counts still, and has begun before the first interval."""
+        return int(term.begun_hours > 0.0 and len(self.at) > 0 and int(np.min(term.block[self.at])) == 0)
 
     def fill(self, term: PeakTerm, numbers: Numbers, unit: float) -> None:
         """Bounds and cost: nothing below the peak so far."""
         self.term = term
         numbers.lower[self.level] = scalar(term.so_far_kw, f"{self.name}.so_far_kw", 0.0)
+        begun = scalar(term.begun_kwh, f"{self.name}.begun_kwh", 0.0)
+        numbers.lower[self.begun] = numbers.upper[self.begun] = begun
         numbers.cost[self.level] = scalar(term.price_per_kw, f"{self.name}.price_per_kw", 0.0) / unit
 
     def cost(self, bought_kwh: Floats) -> float:
         """What these imports add to the charge."""
-        means = np.bincount(self.block, bought_kwh[self.at], len(self.block_hours)) / self.block_hours
+        sums = np.bincount(self.block, bought_kwh[self.at], len(self.block_hours)).astype(np.float64)
+        sums[: self.under_way(self.term)] += self.term.begun_kwh
+        means = sums / self.block_hours
         so_far = self.term.so_far_kw
         return self.term.price_per_kw * float(max(means.max(initial=so_far) - so_far, 0.0))
 
@@ -47,6 +58,8 @@ def blocks_of(term: PeakTerm, hours: Floats, name: str) -> tuple[Ints, Ints, Flo
     at = np.flatnonzero(block >= 0)
     numbered: Ints = np.unique(block[at], return_inverse=True)[1]
     lengths: Floats = np.bincount(numbered, hours[at]).astype(np.float64)
+    if len(at) and block[at].min() == 0:
+        lengths[0] += scalar(term.begun_hours, f"{name}.begun_hours", 0.0)
     return at, numbered, lengths
 
 

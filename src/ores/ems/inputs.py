@@ -63,6 +63,93 @@ class Battery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ev:
+    """An electric vehicle at its charger. Where only the energy needed is known, that is its capacity.
+
+    Attributes:
+        capacity_kwh: Between 0 and 100 % SoC; > 0.
+        soc_pct: Now; 0 to 100.
+        connected: Of each interval, whether it is at the charger.
+        charge_max_kw: At the charger; >= 0.
+        charge_min_kw: It charges with at least this or not at all; 0 to charge_max_kw.
+        target_pct: Wanted at the end of each interval; 0 but before a departure.
+        driven_kwh: Taken from its store on the road in each interval.
+        discharge_max_kw: Into the home; 0 where it cannot.
+        charge_efficiency: Of what enters, the share that is stored; > 0, <= 1.
+        discharge_efficiency: Of what is taken from store, the share that leaves; > 0, <= 1.
+        soc_min_pct: While it is connected; below it is charged at once.
+        wear_per_kwh: What a kWh discharged into the home costs in life; >= 0.
+        end_value_per_kwh: What a kWh in store is worth after the last interval.
+    """
+
+    capacity_kwh: float
+    soc_pct: float
+    connected: NDArray[np.bool_]
+    charge_max_kw: PerInterval
+    charge_min_kw: float = 0.0
+    target_pct: PerInterval = 0.0
+    driven_kwh: PerInterval = 0.0
+    discharge_max_kw: PerInterval = 0.0
+    charge_efficiency: float = 0.9
+    discharge_efficiency: float = 0.9
+    soc_min_pct: float = 0.0
+    wear_per_kwh: float = 0.0
+    end_value_per_kwh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appliance:
+    """Something that is started once and runs through. One that runs already is load.
+
+    Attributes:
+        profile_kw: Mean of each step of its run; >= 0.
+        step_h: Length of a step; > 0.
+        may_start: Of each interval, whether it may be started at its beginning; it is not where the run would
+            go on beyond the last interval.
+    """
+
+    profile_kw: Floats
+    step_h: float
+    may_start: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heat:
+    """A heat pump or heater with what it warms: a tank, or a building, of one temperature.
+
+    The temperature follows capacity * dT/dt = cop * power + gain - loss * (T - ambient), with all but T
+    constant in an interval; the solution at its end is exact.
+
+    Attributes:
+        capacity_kwh_per_k: Heat that warms it by 1 K; > 0.
+        loss_kw_per_k: Heat that it loses for each K above ambient; > 0.
+        temperature_c: Now.
+        ambient_c: Around it, in each interval.
+        gain_kw: Heat from elsewhere (sun, people); negative where it is drawn (hot water).
+        cop: Heat for each unit of electricity; > 0.
+        power_max_kw: Electrical; >= 0.
+        power_min_kw: It runs with at least this or not at all; 0 to power_max_kw.
+        comfort_min_c: At the end of each interval.
+        comfort_max_c: At the end of each interval; >= comfort_min_c.
+        discomfort_per_kh: Price of 1 K outside for 1 h; None for more than any energy.
+        end_value_per_k: What 1 K is worth after the last interval.
+    """
+
+    capacity_kwh_per_k: float
+    loss_kw_per_k: float
+    temperature_c: float
+    ambient_c: PerInterval
+    cop: PerInterval
+    power_max_kw: PerInterval
+    comfort_min_c: PerInterval
+    comfort_max_c: PerInterval
+    gain_kw: PerInterval = 0.0
+    power_min_kw: float = 0.0
+    discomfort_per_kh: float | None = None
+    end_value_per_k: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
     """Everything that a plan is made for.
 
@@ -73,7 +160,10 @@ class Home:
         pv_curtailable: Whether the PV can be told to produce less.
         import_max_kw: At the connection point; >= 0, inf for no limit.
         export_max_kw: At the connection point; >= 0, inf for no limit.
-        batteries: In the order in which the plan answers.
+        batteries: These, and all that follow, in the order in which the plan answers.
+        evs: Electric vehicles.
+        appliances: What is started once.
+        heats: Heat pumps and heaters.
     """
 
     terms: Terms
@@ -83,6 +173,9 @@ class Home:
     import_max_kw: PerInterval = math.inf
     export_max_kw: PerInterval = math.inf
     batteries: tuple[Battery, ...] = field(default=())
+    evs: tuple[Ev, ...] = field(default=())
+    appliances: tuple[Appliance, ...] = field(default=())
+    heats: tuple[Heat, ...] = field(default=())
 
 
 LARGEST = 1e9
@@ -130,3 +223,15 @@ def words(low: float, high: float) -> str:
     if high == math.inf:
         return f"at least {low:g}, or inf for no limit"
     return f"{low:g} to {high:g}"
+
+
+def flags(value: NDArray[np.bool_], count: int, name: str) -> NDArray[np.bool_]:
+    """One yes or no for each interval, checked.
+
+    Raises:
+        InputError: Wrong shape.
+    """
+    values = np.asarray(value, dtype=np.bool_)
+    if values.shape != (count,):
+        raise InputError(name, f"of shape {values.shape}", f"one for each of {count} intervals")
+    return values

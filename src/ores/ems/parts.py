@@ -178,3 +178,21 @@ class Store:
         """In store at the end of each interval, in kWh."""
         inside: Floats = values[self.stored] + values[self.above] - values[self.below] - values[self.beneath]
         return inside
+
+    def power(self, values: Floats, hours: Floats) -> Floats:
+        """Mean at the terminals in each interval, positive charging, in kW."""
+        mean: Floats = (values[self.charged] - values[self.discharged]) / hours
+        return mean
+
+    def soc_pct(self, values: Floats) -> Floats:
+        """At the end of each interval."""
+        return np.clip(self.energy(values) / self.capacity * 100.0, 0.0, 100.0)
+
+    def violations(self, values: Floats, reserve: str) -> list[tuple[str, Floats, Floats]]:
+        """Of each limit its name, what lies beyond it in kWh, and the unit of the field in it."""
+        share: Floats = np.full(len(self.rows), 100.0 / self.capacity)
+        return [
+            (f"{self.name}.{reserve}", values[self.below] + values[self.beneath], share),
+            (f"{self.name}.soc_min_pct", values[self.beneath], share),
+            (f"{self.name}.soc_max_pct", values[self.above], share),
+        ]

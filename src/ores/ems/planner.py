@@ -10,9 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from ores.ems.answer import Plan, Violation
+from ores.ems.appliances import Run
 from ores.ems.branch import SEEN, Family, settle
+from ores.ems.cars import Car
 from ores.ems.charges import Peak, Tier
-from ores.ems.inputs import Floats, Home, InputError, spread
+from ores.ems.heating import Warmth
+from ores.ems.inputs import Battery, Ev, Floats, Home, InputError, spread
 from ores.ems.parts import Connection, Store
 from ores.ems.sheet import Matrix, Numbers, Sheet
 from ores.ems.solver import Solver, SolverError
@@ -83,9 +86,13 @@ def key_of(home: Home) -> Key:
     """What stands in the matrix: where it changes, the model is built anew."""
     terms = home.terms
     batteries = tuple((b.charge_efficiency, b.discharge_efficiency) for b in home.batteries)
-    peaks = tuple(peak.block.tobytes() for peak in terms.peaks)
-    lengths = terms.hours.tobytes() if peaks else b""  # of a block, stand in the matrix
-    return (len(terms.hours), batteries, peaks, lengths, tuple(tier.counts.tobytes() for tier in terms.tiers))
+    peaks = tuple((peak.block.tobytes(), peak.begun_hours) for peak in terms.peaks)
+    evs = tuple((e.charge_efficiency, e.discharge_efficiency) for e in home.evs)
+    runs = tuple((np.asarray(a.profile_kw).tobytes(), a.step_h) for a in home.appliances)
+    heats = tuple((h.capacity_kwh_per_k, h.loss_kw_per_k, np.asarray(h.cop).tobytes()) for h in home.heats)
+    lengths = terms.hours.tobytes() if peaks or runs or heats else b""  # they are in the matrix only there
+    tiers = tuple(tier.counts.tobytes() for tier in terms.tiers)
+    return (len(terms.hours), lengths, batteries, evs, runs, heats, peaks, tiers)
 
 
 class _Model:
@@ -109,9 +116,22 @@ class _Model:
             Tier(self.sheet, self.connection, term, f"terms.tiers[{number}]")
             for number, term in enumerate(terms.tiers)
         ]
+        balance = self.connection.balance
+        self.cars = [Car(self.sheet, balance, ev, f"evs[{n}]") for n, ev in enumerate(home.evs)]
+        self.runs = [
+            Run(self.sheet, balance, appliance, terms.hours, f"appliances[{n}]")
+            for n, appliance in enumerate(home.appliances)
+        ]
+        self.warmths = [
+            Warmth(self.sheet, balance, heat, terms.hours, f"heats[{n}]") for n, heat in enumerate(home.heats)
+        ]
         self.matrix = self.sheet.matrix()
         self.families: list[Family] = [
+            *self.runs,
+            *(warmth.semi for warmth in self.warmths),
+            *(car.semi for car in self.cars),
             *(store.sides for store in self.stores),
+            *(car.store.sides for car in self.cars),
             *(tier.sides for tier in self.tiers),
             self.connection.sides,
         ]
@@ -128,6 +148,14 @@ class _Model:
             charge, discharge = store.fill(battery, hours, numbers, unit)
             consumed += charge
             produced += discharge
+        for car, ev in zip(self.cars, home.evs, strict=True):
+            charge, discharge = car.fill(ev, hours, numbers, unit)
+            consumed += charge
+            produced += discharge
+        for run, appliance in zip(self.runs, home.appliances, strict=True):
+            consumed += run.fill(appliance, numbers)
+        for warmth, heat in zip(self.warmths, home.heats, strict=True):
+            consumed += warmth.fill(heat, hours, numbers, unit)
         self.connection.fill(home, numbers, unit, consumed, produced)
         for peak, peak_term in zip(self.peaks, home.terms.peaks, strict=True):
             peak.fill(peak_term, numbers, unit)
@@ -151,7 +179,7 @@ class _Model:
             self.solver.change(numbers)
         if not self.solver.solve():
             raise SolverError("a plan that is always possible was not found")
-        bound = settle(self.solver, self.solver.numbers, self.families)
+        bound = settle(self.solver, self.matrix, self.solver.numbers, self.families)
         return self.read(home, unit, bound)
 
     def read(self, home: Home, unit: float, bound: float) -> Plan:
@@ -161,36 +189,60 @@ class _Model:
         hours = terms.hours
         grid = values[link.bought] + values[link.bought_beyond] - values[link.sold] - values[link.sold_beyond]
         bought = np.maximum(grid, 0.0)
-        energy = [store.energy(values) for store in self.stores]
         shape = (len(self.stores), self.count)
         objective = self.solver.objective()
-        discharged = [float(values[store.discharged].sum()) for store in self.stores]
+        cars = [car.store for car in self.cars]
         return Plan(
             hours=hours,
             grid_kw=grid / hours,
             pv_kept_kw=(values[link.given] + link.load) / hours,
-            battery_kw=np.array(
-                [(values[s.charged] - values[s.discharged]) / hours for s in self.stores]
-            ).reshape(shape),
-            soc_pct=np.array(
-                [
-                    np.clip(e / s.capacity * 100.0, 0.0, 100.0)
-                    for s, e in zip(self.stores, energy, strict=True)
-                ]
-            ).reshape(shape),
+            battery_kw=np.array([s.power(values, hours) for s in self.stores]).reshape(shape),
+            soc_pct=np.array([s.soc_pct(values) for s in self.stores]).reshape(shape),
             energy_value_per_kwh=duals[link.balance] * unit,
             stored_value_per_kwh=np.array([-duals[s.rows] * unit for s in self.stores]).reshape(shape),
+            ev_kw=np.array([s.power(values, hours) for s in cars]).reshape(len(cars), self.count),
+            ev_soc_pct=np.array([s.soc_pct(values) for s in cars]).reshape(len(cars), self.count),
+            ev_stored_value_per_kwh=np.array([-duals[s.rows] * unit for s in cars]).reshape(
+                len(cars), self.count
+            ),
+            appliance_start=tuple(run.started(values) for run in self.runs),
+            appliance_kw=np.array([run.power(values, hours) for run in self.runs]).reshape(
+                len(self.runs), self.count
+            ),
+            heat_kw=np.array([values[w.used] / hours for w in self.warmths]).reshape(
+                len(self.warmths), self.count
+            ),
+            temperature_c=np.array([w.temperature(values) for w in self.warmths]).reshape(
+                len(self.warmths), self.count
+            ),
             interval_cost=np.where(grid > 0.0, terms.import_per_kwh, terms.export_per_kwh) * grid,
             peak_cost=sum(peak.cost(bought) for peak in self.peaks),
             tier_cost=sum(tier.cost(bought) for tier in self.tiers),
-            wear_cost=sum(b.wear_per_kwh * d for b, d in zip(home.batteries, discharged, strict=True)),
-            end_value=sum(
-                b.end_value_per_kwh * float(e[-1]) for b, e in zip(home.batteries, energy, strict=True)
+            wear_cost=sum(
+                thing.wear_per_kwh * float(values[store.discharged].sum())
+                for store, thing in self.stored(home)
             ),
+            end_value=self.end_value(home, values),
             objective=objective * unit - sum(p.price_per_kw * p.so_far_kw for p in terms.peaks),
             gap=max(0.0, objective - bound) * unit,
             violations=tuple(self.violations(hours, values)),
         )
+
+    def end_value(self, home: Home, values: Floats) -> float:
+        """What is left after the last interval."""
+        value = sum(
+            thing.end_value_per_kwh * float(store.energy(values)[-1]) for store, thing in self.stored(home)
+        )
+        for warmth, heat in zip(self.warmths, home.heats, strict=True):
+            value += heat.end_value_per_k * float(warmth.temperature(values)[-1])
+        return value
+
+    def stored(self, home: Home) -> list[tuple[Store, Battery | Ev]]:
+        """All that stores electricity, with what it stands for."""
+        return [
+            *zip(self.stores, home.batteries, strict=True),
+            *zip((car.store for car in self.cars), home.evs, strict=True),
+        ]
 
     def violations(self, hours: Floats, values: Floats) -> list[Violation]:
         """The limits that were left."""
@@ -200,12 +252,16 @@ class _Model:
             ("export_max_kw", values[link.sold_beyond], 1.0 / hours),
         ]
         for store in self.stores:
-            share: Floats = np.full(self.count, 100.0 / store.capacity)
-            told += [
-                (f"{store.name}.reserve_pct", values[store.below] + values[store.beneath], share),
-                (f"{store.name}.soc_min_pct", values[store.beneath], share),
-                (f"{store.name}.soc_max_pct", values[store.above], share),
-            ]
+            told += store.violations(values, "reserve_pct")
+        for car in self.cars:
+            told += car.store.violations(values, "target_pct")
+            told.append((f"{car.name}.driven_kwh", values[car.missing], np.ones(self.count)))
+        for warmth in self.warmths:
+            told.append((f"{warmth.name}.comfort_min_c", values[warmth.cold], np.ones(self.count)))
+            told.append((f"{warmth.name}.comfort_max_c", values[warmth.hot], np.ones(self.count)))
+        for run in self.runs:
+            skipped = np.full(self.count, float(values[run.skipped[0]]))
+            told.append((run.name, skipped, np.ones(self.count)))
         return [
             Violation(name, np.where(beyond > SEEN, beyond * scale, 0.0))
             for name, beyond, scale in told

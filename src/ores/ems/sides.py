@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ores.ems.branch import SEEN, Restriction
+from ores.ems.exact import Choice
 from ores.ems.sheet import Floats, Ints, Numbers
 
 
@@ -78,6 +79,27 @@ class Sides:
         if len(members) == 0:
             return None
         return self._decided(members, self._more(values)[members], numbers)
+
+    def plain(self, numbers: Numbers) -> Restriction | None:
+        """Real prices instead of chords."""
+        if self.chord is None:
+            return None
+        members = np.flatnonzero(self._open(numbers))
+        columns = np.concatenate([self.one[0, members], self.other[0, members]])
+        cost = np.concatenate([self.chord.one[members], self.chord.other[members]])
+        offset = -float(self.chord.intercept[members].sum())
+        return Restriction(columns, numbers.lower[columns], numbers.upper[columns], cost, offset)
+
+    def broken(self, values: Floats) -> NDArray[np.bool_]:
+        """Both sides at once; all at chords, which may be."""
+        both: NDArray[np.bool_] = (
+            np.minimum(values[self.one].sum(axis=0), values[self.other].sum(axis=0)) > SEEN
+        )
+        return both if self.chord is None else both | self.chord.at
+
+    def choice(self, member: int) -> Choice:
+        """On is one side, off the other."""
+        return Choice(on=self.one[:, member], off=self.other[:, member])
 
     def _more(self, values: Floats) -> NDArray[np.bool_]:
         more: NDArray[np.bool_] = values[self.one].sum(axis=0) >= values[self.other].sum(axis=0)
