@@ -270,11 +270,13 @@ class LinkSession:
         with self._clock.hold():
             readings = list(self._pipes.values())
             pipes = tuple(self._pipes)
-            await asyncio.gather(*(pipe.close("closed by this side") for pipe in pipes))
-            for pipe in pipes:
-                pipe.drop("closed by this side")  # a dead peer would keep the TLS connection half open
-            await asyncio.gather(*readings, return_exceptions=True)
-            await self._http.close()
+            try:
+                await asyncio.gather(*(pipe.close("closed by this side") for pipe in pipes))
+                for pipe in pipes:
+                    pipe.drop("closed by this side")  # a dead peer would keep the TLS connection half open
+                await asyncio.gather(*readings, return_exceptions=True)
+            finally:
+                await self._http.close()  # also for who is not let wait until all have said goodbye
 
     async def _request(self, method: str, path: str, body: bytes, *, total_s: float) -> Reply:
         self._check_open()
