@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tests.ems.homes_to_plan import terms
 
-from ores.ems.inputs import Battery, Home
+from ores.ems.inputs import Battery, Home, InputError
 from ores.ems.planner import Planner
-from ores.tariff.terms import PeakTerm, Terms, TierTerm
+from ores.tariff.terms import DaysTerm, PeakTerm, Terms, TierTerm
 
 
 def ideal(**changes: object) -> Battery:
@@ -252,3 +252,30 @@ def test_a_plan_with_peaks_made_again_is_what_a_new_planner_gives() -> None:
         plan = planner.plan(home, elapsed=1 if first else 0)
         assert plan.objective == pytest.approx(Planner().plan(home).objective, abs=1e-4)
         soc = plan.soc_pct[0, 0]
+
+
+def test_what_the_quarters_before_have_drawn_counts_in_the_hour_under_way() -> None:
+    peak = PeakTerm(5.0, np.array([0, 0, 1, 1, 1, 1]), so_far_kw=1.0, begun_kwh=0.8, begun_hours=0.5)
+    prices = charged([0.2] * 6, peaks=(peak,), hours=0.25)
+    plan = Planner().plan(Home(terms=prices, load_kw=1.0, batteries=(ideal(soc_pct=5.0),)))
+    # 0.8 kWh are gone of the one that is free; the 0.5 kWh in store spare at least 0.3 of it
+    assert plan.grid_kw[:2].sum() * 0.25 <= 0.2 + 1e-6
+    assert plan.peak_cost == pytest.approx(0.0, abs=1e-6)
+    without = Planner().plan(Home(terms=prices, load_kw=1.0))
+    assert without.peak_cost == pytest.approx(5.0 * 0.3)
+
+
+def test_a_charge_that_the_planner_does_not_know_is_refused() -> None:
+    days = (DaysTerm(3, np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), price_per_kw=5.0),)
+    with pytest.raises(InputError, match=r"terms\.days"):
+        Planner().plan(Home(terms=Terms(np.ones(1), np.ones(1), np.zeros(1), days=days), load_kw=1.0))
+
+
+def test_a_year_of_hours_is_one_program() -> None:
+    hour = np.arange(8760) % 24
+    price = np.where((hour >= 16) & (hour < 21), 0.5, 0.2)
+    home = Home(terms=charged(list(price)), load_kw=1.0, batteries=(ideal(),))
+    plan = Planner(presolve=True).plan(home)
+    # each evening 5 kWh, bought for 0.2 and worth 0.5
+    assert plan.cost == pytest.approx(365 * (24 * 0.2))
+    assert plan.gap == pytest.approx(0.0, abs=1e-6)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import numpy as np
@@ -21,9 +21,9 @@ from ores.ems.exact import Choice
 from ores.ems.sheet import Floats, Ints, Matrix, Numbers
 from ores.ems.solver import Solver, SolverError
 
-GAP: Final = 1e-5
+GAP: Final = 5e-5
 """A plan that is known to be this close to the best, as a share of its objective, is taken."""
-PROGRAMS: Final = 60
+PROGRAMS: Final = 40
 """Solved at most for one plan before binaries take over; a number, as a time is not the same everywhere."""
 SEEN: Final = 1e-6
 """Amounts up to it, in kWh, are the solver's rounding."""
@@ -93,16 +93,20 @@ class _Search:
     solver: Solver
     numbers: Numbers
     families: Sequence[Family]
+    gap: float
     best: Numbers | None = None
     cost: float = float("inf")
     solved: int = 0
+    seen: list[NDArray[np.bool_]] = field(default_factory=list)
 
     def offences(self, values: Floats, numbers: Numbers) -> list[Floats]:
-        return [family.offences(values, numbers) for family in self.families]
+        offences = [family.offences(values, numbers) for family in self.families]
+        self.seen = [seen | (amounts > SEEN) for seen, amounts in zip(self.seen, offences, strict=True)]
+        return offences
 
     def near(self) -> float:
         """Programs that cost at least this are not worth solving."""
-        return self.cost if self.best is None else self.cost - GAP * max(1.0, abs(self.cost))
+        return self.cost if self.best is None else self.cost - self.gap * max(1.0, abs(self.cost))
 
     def solve(self, numbers: Numbers) -> tuple[float, Floats] | None:
         self.solved += 1
@@ -127,6 +131,7 @@ class _Search:
             if answer is None:
                 return
             cost, values = answer
+            self.offences(values, numbers)
         self.keep(numbers, cost)
 
     def branch(self, bound: float, values: Floats) -> float:
@@ -155,13 +160,13 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
     """Decide together what comes up, until nothing more does; returns a lower bound of all plans."""
     numbers, families = search.numbers, search.families
     plain = restricted(numbers, [move for f in families if (move := f.plain(numbers)) is not None])
-    asked = [f.broken(values) | (f.offences(values, numbers) > SEEN) for f in families]
+    asked = search.seen
     bound = -np.inf
     while True:
         choices = [
             f.choice(int(m)) for f, which in zip(families, asked, strict=True) for m in np.flatnonzero(which)
         ]
-        found = exact.search(matrix, plain, choices, GAP / 2.0)
+        found = exact.search(matrix, plain, choices, search.gap / 2.0)
         if found is None:
             return bound
         values, bound = found
@@ -170,18 +175,20 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
             break
         asked = [which | new for which, new in zip(asked, more, strict=True)]
     decided = [
-        f.halves(int(m), values, plain)[0]
+        f.halves(int(m), values, numbers)[0]
         for f, which in zip(families, asked, strict=True)
         for m in np.flatnonzero(which)
     ]
-    narrower = restricted(plain, decided)
+    narrower = restricted(numbers, decided)  # with the real costs of what is decided
     answer = search.solve(narrower)
     if answer is not None:
         search.keep(narrower, answer[0])
     return bound
 
 
-def settle(solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[Family]) -> float:
+def settle(
+    solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[Family], gap: float = GAP
+) -> float:
     """Make all decisions, from the optimum of the program without them on.
 
     Args:
@@ -189,6 +196,7 @@ def settle(solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[
         matrix: Of that program.
         numbers: Bounds and costs of that program.
         families: All that has to be decided.
+        gap: A plan this close to the best, as a share of its objective, is taken.
 
     Returns:
         What no plan can cost less than.
@@ -196,8 +204,9 @@ def settle(solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[
     Raises:
         SolverError: No plan was found; the restrictions exclude each other.
     """
-    search = _Search(solver, numbers, families)
     bound, values = solver.objective(), solver.values()
+    search = _Search(solver, numbers, families, gap)
+    search.seen = [family.broken(values) for family in families]
     if all(family.rounded(values, numbers) is None for family in families):
         return bound
     search.dive(values)
