@@ -175,7 +175,7 @@ def takes_limits_above_the_rating(seams: Seams) -> None:
     seams.attribute(resources, "_check_failsafe", lambda part, limits: None)  # noqa: ARG005
 
 
-@broken("policy-first-is-default")
+@broken("policy-first-is-default", also=("module-works-alone",))
 def follows_what_it_does_not_offer(seams: Seams) -> None:
     """What it says it does stands in no list."""
 
