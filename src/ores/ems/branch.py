@@ -94,6 +94,7 @@ class _Search:
     numbers: Numbers
     families: Sequence[Family]
     gap: float
+    sunk: float
     best: Numbers | None = None
     cost: float = float("inf")
     solved: int = 0
@@ -106,7 +107,7 @@ class _Search:
 
     def near(self) -> float:
         """Programs that cost at least this are not worth solving."""
-        return self.cost if self.best is None else self.cost - self.gap * max(1.0, abs(self.cost))
+        return self.cost if self.best is None else self.cost - self.gap * max(1.0, abs(self.cost - self.sunk))
 
     def solve(self, numbers: Numbers) -> tuple[float, Floats] | None:
         self.solved += 1
@@ -153,7 +154,7 @@ class _Search:
                     self.keep(narrower, cost)
                 else:
                     heapq.heappush(heap, (cost, next(order), found, narrower))
-        return min([self.cost, *(node[0] for node in heap)])
+        return min([self.near(), *(node[0] for node in heap)])
 
 
 def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
@@ -187,7 +188,12 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
 
 
 def settle(
-    solver: Solver, matrix: Matrix, numbers: Numbers, families: Sequence[Family], gap: float = GAP
+    solver: Solver,
+    matrix: Matrix,
+    numbers: Numbers,
+    families: Sequence[Family],
+    gap: float = GAP,
+    sunk: float = 0.0,
 ) -> float:
     """Make all decisions, from the optimum of the program without them on.
 
@@ -197,6 +203,7 @@ def settle(
         numbers: Bounds and costs of that program.
         families: All that has to be decided.
         gap: A plan this close to the best, as a share of its objective, is taken.
+        sunk: Part of the objective that no plan can change; no share of it counts.
 
     Returns:
         What no plan can cost less than.
@@ -205,7 +212,7 @@ def settle(
         SolverError: No plan was found; the restrictions exclude each other.
     """
     bound, values = solver.objective(), solver.values()
-    search = _Search(solver, numbers, families, gap)
+    search = _Search(solver, numbers, families, gap, sunk)
     search.seen = [family.broken(values) for family in families]
     if all(family.rounded(values, numbers) is None for family in families):
         return bound

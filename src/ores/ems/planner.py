@@ -87,6 +87,11 @@ def check_terms(home: Home) -> None:
     spread(terms.export_per_kwh, count, "terms.export_per_kwh")
 
 
+def sunk(home: Home) -> float:
+    """What the peaks so far cost, whatever is planned; >= 0."""
+    return sum(peak.price_per_kw * peak.so_far_kw for peak in home.terms.peaks)
+
+
 def key_of(home: Home) -> Key:
     """What stands in the matrix: where it changes, the model is built anew."""
     terms = home.terms
@@ -184,7 +189,7 @@ class _Model:
             self.solver.change(numbers)
         if not self.solver.solve():
             raise SolverError("a plan that is always possible was not found")
-        bound = settle(self.solver, self.matrix, self.solver.numbers, self.families, gap)
+        bound = settle(self.solver, self.matrix, self.solver.numbers, self.families, gap, sunk(home) / unit)
         return self.read(home, unit, bound)
 
     def read(self, home: Home, unit: float, bound: float) -> Plan:
@@ -228,7 +233,7 @@ class _Model:
                 for store, thing in self.stored(home)
             ),
             end_value=self.end_value(home, values),
-            objective=objective * unit - sum(p.price_per_kw * p.so_far_kw for p in terms.peaks),
+            objective=objective * unit - sunk(home),
             gap=max(0.0, objective - bound) * unit,
             violations=tuple(self.violations(hours, values)),
         )
