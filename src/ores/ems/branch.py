@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ores.ems import exact
 from ores.ems.exact import Choice
 from ores.ems.sheet import Floats, Ints, Matrix, Numbers
-from ores.ems.solver import Solver, SolverError
+from ores.ems.solver import Optimum, Solver, SolverError
 
 GAP: Final = 5e-5
 """A plan that is known to be this close to the best, as a share of its objective, is taken."""
@@ -95,7 +95,7 @@ class _Search:
     families: Sequence[Family]
     gap: float
     sunk: float
-    best: Numbers | None = None
+    best: Optimum | None = None
     cost: float = float("inf")
     solved: int = 0
     seen: list[NDArray[np.bool_]] = field(default_factory=list)
@@ -116,24 +116,21 @@ class _Search:
             return None
         return self.solver.objective(), self.solver.values()
 
-    def keep(self, numbers: Numbers, cost: float) -> None:
+    def keep(self, cost: float) -> None:
+        """What was just solved leaves nothing open; its values too, as solved again others may come out."""
         if cost < self.cost:
-            self.best, self.cost = numbers, cost
+            self.best, self.cost = self.solver.optimum(), cost
 
-    def dive(self, values: Floats) -> None:
-        """Round until nothing is open: a first plan that is possible, mostly the best already."""
-        numbers = self.numbers
-        while True:
-            moves = [move for f in self.families if (move := f.rounded(values, numbers)) is not None]
-            if not moves:
-                break
+    def dive(self, numbers: Numbers, cost: float, values: Floats) -> None:
+        """Round what was just solved until nothing is open: a plan that is possible."""
+        while moves := [move for f in self.families if (move := f.rounded(values, numbers)) is not None]:
             numbers = restricted(numbers, moves)
             answer = self.solve(numbers)
             if answer is None:
                 return
             cost, values = answer
             self.offences(values, numbers)
-        self.keep(numbers, cost)
+        self.keep(cost)
 
     def branch(self, bound: float, values: Floats) -> float:
         """Best bound first; returns a lower bound of all plans."""
@@ -151,7 +148,7 @@ class _Search:
                     continue
                 cost, found = answer
                 if max(amounts.max(initial=0.0) for amounts in self.offences(found, narrower)) <= SEEN:
-                    self.keep(narrower, cost)
+                    self.keep(cost)
                 else:
                     heapq.heappush(heap, (cost, next(order), found, narrower))
         return min([self.near(), *(node[0] for node in heap)])
@@ -183,40 +180,39 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
     narrower = restricted(numbers, decided)  # with the real costs of what is decided
     answer = search.solve(narrower)
     if answer is not None:
-        search.keep(narrower, answer[0])
+        search.dive(narrower, *answer)
     return bound
 
 
 def settle(
     solver: Solver,
     matrix: Matrix,
-    numbers: Numbers,
     families: Sequence[Family],
+    *,
     gap: float = GAP,
     sunk: float = 0.0,
-) -> float:
+) -> tuple[Optimum, float]:
     """Make all decisions, from the optimum of the program without them on.
 
     Args:
-        solver: At that optimum; left at the best plan that was found.
+        solver: At that optimum.
         matrix: Of that program.
-        numbers: Bounds and costs of that program.
         families: All that has to be decided.
         gap: A plan this close to the best, as a share of its objective, is taken.
         sunk: Part of the objective that no plan can change; no share of it counts.
 
     Returns:
-        What no plan can cost less than.
+        The best plan that was found, and what no plan can cost less than.
 
     Raises:
         SolverError: No plan was found; the restrictions exclude each other.
     """
-    bound, values = solver.objective(), solver.values()
+    numbers, bound, values = solver.numbers, solver.objective(), solver.values()
+    if all(family.rounded(values, numbers) is None for family in families):
+        return solver.optimum(), bound
     search = _Search(solver, numbers, families, gap, sunk)
     search.seen = [family.broken(values) for family in families]
-    if all(family.rounded(values, numbers) is None for family in families):
-        return bound
-    search.dive(values)
+    search.dive(numbers, bound, values)
     offences = search.offences(values, numbers)
     if search.near() > bound and max(amounts.max(initial=0.0) for amounts in offences) > SEEN:
         bound = search.branch(bound, values)
@@ -224,12 +220,4 @@ def settle(
         bound = max(bound, _with_binaries(search, matrix, values))
     if search.best is None:
         raise SolverError("no plan was found among the decisions")
-    solver.change(search.best)
-    if not solver.solve():
-        raise SolverError("the plan that was found is not possible any more")
-    moves = [move for f in families if (move := f.rounded(solver.values(), search.best)) is not None]
-    if moves:
-        solver.change(restricted(search.best, moves))
-        if not solver.solve():
-            raise SolverError("the plan that was found is not possible any more")
-    return bound
+    return search.best, bound

@@ -18,7 +18,7 @@ from ores.ems.heating import Warmth
 from ores.ems.inputs import Battery, Ev, Floats, Home, InputError, spread
 from ores.ems.parts import Connection, Store
 from ores.ems.sheet import Matrix, Numbers, Sheet
-from ores.ems.solver import Solver, SolverError
+from ores.ems.solver import Optimum, Solver, SolverError
 from ores.ems.weights import dearest
 
 Key = tuple[object, ...]
@@ -67,7 +67,7 @@ class Planner:
         """
         if self._kept is None:
             raise LookupError("nothing has been planned yet")
-        return self._kept.matrix, self._kept.solver.numbers
+        return self._kept.matrix, self._kept.planned
 
 
 def check_terms(home: Home) -> None:
@@ -146,6 +146,7 @@ class _Model:
             self.connection.sides,
         ]
         self.solver = Solver(presolve=presolve)
+        self.planned = self.sheet.numbers()
         self.before = before
         self.loaded = False
 
@@ -189,18 +190,18 @@ class _Model:
             self.solver.change(numbers)
         if not self.solver.solve():
             raise SolverError("a plan that is always possible was not found")
-        bound = settle(self.solver, self.matrix, self.solver.numbers, self.families, gap, sunk(home) / unit)
-        return self.read(home, unit, bound)
+        found, bound = settle(self.solver, self.matrix, self.families, gap=gap, sunk=sunk(home) / unit)
+        self.planned = found.numbers
+        return self.read(home, unit, found, bound)
 
-    def read(self, home: Home, unit: float, bound: float) -> Plan:
+    def read(self, home: Home, unit: float, found: Optimum, bound: float) -> Plan:
         """The plan that the values mean."""
         terms, link = home.terms, self.connection
-        values, duals = self.solver.values(), self.solver.duals()
+        values, duals, objective = found.values, found.duals, found.objective
         hours = terms.hours
         grid = values[link.bought] + values[link.bought_beyond] - values[link.sold] - values[link.sold_beyond]
         bought = np.maximum(grid, 0.0)
         shape = (len(self.stores), self.count)
-        objective = self.solver.objective()
         cars = [car.store for car in self.cars]
         return Plan(
             hours=hours,

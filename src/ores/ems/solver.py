@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from highspy import HighsBasisStatus, HighsModelStatus, HighsStatus
 from highspy._core import _Highs as Highs  # highspy.Highs writes a banner to stdout as it is made
@@ -14,6 +16,23 @@ _ANSWERS = (HighsModelStatus.kOptimal, HighsModelStatus.kInfeasible)
 
 class SolverError(RuntimeError):
     """HiGHS gave no optimum where there is one: a defect of the model or of the solver, not of the home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """What a solve found, kept while other programs are solved.
+
+    Attributes:
+        numbers: Of the program.
+        objective: With the offset.
+        values: Of the columns.
+        duals: Of the rows: what the objective gains with each unit on the right side.
+    """
+
+    numbers: Numbers
+    objective: float
+    values: Floats
+    duals: Floats
 
 
 class Solver:
@@ -91,9 +110,12 @@ class Solver:
         """Of the columns, at the optimum."""
         return np.array(self._highs.getSolution().col_value)
 
-    def duals(self) -> Floats:
-        """Of the rows, at the optimum: what the objective gains with each unit on the right side."""
-        return np.array(self._highs.getSolution().row_dual)
+    def optimum(self) -> Optimum:
+        """All of it."""
+        solution = self._highs.getSolution()
+        return Optimum(
+            self.numbers, self.objective(), np.array(solution.col_value), np.array(solution.row_dual)
+        )
 
     def follow(self, solver: Solver, before: Sheet, sheet: Sheet, count: int, by: int) -> None:
         """Begin the next solve where another one ended, as many intervals later.
