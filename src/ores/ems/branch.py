@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -158,6 +158,7 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
     """Decide together what comes up, until nothing more does; returns a lower bound of all plans."""
     numbers, families = search.numbers, search.families
     plain = restricted(numbers, [move for f in families if (move := f.plain(numbers)) is not None])
+    plain = replace(plain, offset=plain.offset - search.sunk)  # the gap is a share of the rest
     asked = search.seen
     bound = -np.inf
     while True:
@@ -167,7 +168,7 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
         found = exact.search(matrix, plain, choices, search.gap / 2.0)
         if found is None:
             return bound
-        values, bound = found
+        values, bound = found[0], found[1] + search.sunk
         more = [f.broken(values) & ~which for f, which in zip(families, asked, strict=True)]
         if not any(which.any() for which in more):
             break

@@ -46,6 +46,13 @@ def search(
 ) -> tuple[Floats, float] | None:
     """The best solution in which each choice is made.
 
+    Args:
+        matrix: Of the program.
+        numbers: Of the program.
+        choices: To be made.
+        gap: A solution this close to the best is taken: as a share of the objective, or as an amount where
+            the objective is below 1.
+
     Returns:
         Values of the columns, and a lower bound of the objective; None where none was found.
     """
@@ -53,6 +60,7 @@ def search(
     highs.setOptionValue("output_flag", False)
     highs.setOptionValue("threads", 1)
     highs.setOptionValue("mip_rel_gap", gap)
+    highs.setOptionValue("mip_abs_gap", gap)
     highs.setOptionValue("mip_max_nodes", NODES)
     kinds: NDArray[np.int32] = np.zeros(matrix.columns, dtype=np.int32)
     for choice in choices:
