@@ -15,7 +15,7 @@ from ores.ems.answer import Plan
 from ores.ems.inputs import Battery, Home, InputError
 from ores.ems.planner import Planner
 from ores.ems.weights import dearest
-from ores.tariff.terms import Terms
+from ores.tariff.terms import Terms, TierTerm
 
 NEAR = 1e-5
 
@@ -60,6 +60,7 @@ def test_there_is_a_plan_and_it_keeps_to_physics(home: Home) -> None:
 
 def test_a_plan_stays_decided_where_the_same_program_has_an_optimum_that_is_open() -> None:
     hours = np.array([1 / 2, 1 / 60, 1 / 60, 1 / 60, 1 / 60])
+    unused = TierTerm(0.2, np.zeros(5, dtype=np.bool_), 0.0)
     lossy, large = (
         Battery(
             capacity_kwh=capacity_kwh,
@@ -76,7 +77,7 @@ def test_a_plan_stays_decided_where_the_same_program_has_an_optimum_that_is_open
         )
     )
     home = Home(
-        terms=replace(terms([0.0] * 5, [0.0] * 5), hours=hours),
+        terms=replace(terms([0.0] * 5, [0.0] * 5), hours=hours, tiers=(unused,)),
         load_kw=np.array([0.0, 0.0, 0.0, 0.0, 1.0]),
         pv_available_kw=np.array([0.0, 2.0, 0.0, 0.0, 1.5]),
         pv_curtailable=False,
