@@ -1,7 +1,7 @@
 """The kit judged by itself: the reference passes, and every mutant fails its own check and nothing else.
 
-A judgement is mostly waiting, so many run beside each other. Where a machine is so busy that a good module
-seems slow, the mutant is judged once more before anything is said about it.
+A judgement is mostly waiting, so many run beside each other. A machine may be so busy that a good module
+seems slow, or a bad one good: who does not come out as wanted is judged once more at the end, alone.
 """
 
 from __future__ import annotations
@@ -216,17 +216,26 @@ async def _test(
         failed = {found.check: found.message for found in reference.results if found.status in BAD}
         return _compare(mutant, report, failed)
 
-    async def one(mutant: Mutant[Any]) -> Judged:
+    async def beside_others(mutant: Mutant[Any]) -> Judged:
         judged = await compared(mutant, *([mutant.check] if quick else []))
-        if not (judged.killed if quick else judged.clean):
+        if quick and not judged.killed:
             judged = await compared(mutant)
-        if quick:
-            judged = replace(judged, others={})
-        tell(judged)
+        if _as_wanted(judged, quick=quick):
+            tell(judged)
         return judged
 
-    judged = await asyncio.gather(*(one(mutant) for mutant in chosen))
+    judged = await asyncio.gather(*(beside_others(mutant) for mutant in chosen))
+    for at, mutant in enumerate(chosen):
+        if not _as_wanted(judged[at], quick=quick):
+            judged[at] = await compared(mutant)  # alone
+            tell(judged[at])
+    if quick:
+        judged = [replace(one, others={}) for one in judged]
     return Tested(kind, await judging, judged)
+
+
+def _as_wanted(judged: Judged, *, quick: bool) -> bool:
+    return judged.killed if quick else judged.clean
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,15 +53,15 @@ def begins_with_a_greeting(seams: Seams) -> None:
 
 
 @broken("stream-period")
-def leaves_out_every_second_period(seams: Seams) -> None:
-    """It declares 1 s, and takes 2."""
+def leaves_out_two_periods_of_three(seams: Seams) -> None:
+    """It declares 1 s, and takes 3."""
     right = Module._tick  # noqa: SLF001 - the mutation's place
     ticks: list[bool] = []
 
     def lazy(self: Module) -> None:
         ticks.append(True)
         push = self.push
-        if len(ticks) % 2 == 0:
+        if len(ticks) % 3:
             self.push = lambda: None  # type: ignore[method-assign]
         try:
             right(self)
