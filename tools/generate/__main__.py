@@ -10,8 +10,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools import demands, policy
-from tools.generate import lint, structs, sunspec, tables, typescript
+from tools import demands, policy, sunspec
+from tools.generate import lint, structs, tables, typescript
 
 ROOT = Path(__file__).resolve().parents[2]
 
