@@ -50,10 +50,9 @@ async def in_lock_step(clock: Clock, folder: Path, seconds: int, ports: list[int
 
     ours = load_or_create(folder / "hub")
     sessions, sends = [], []
-    http = client.http_session()
     for number, port in enumerate(ports):
         theirs = pin(new_identity(FIRST_MODULE_KEY + number).certificate, "module")
-        session = await client.connect("127.0.0.1", port, ours, theirs, clock, http=http)
+        session = await client.connect("127.0.0.1", port, ours, theirs, clock)
         sessions.append(session)
         sends.append(await session.open_stream(listener(number), lambda _reason: None))
     await clock.sleep(1.0)
@@ -66,7 +65,6 @@ async def in_lock_step(clock: Clock, folder: Path, seconds: int, ports: list[int
     took = watch.took()
     for session in sessions:
         await session.close()
-    await http.close()
     return {**took, "frames": frames, "heard": heard.hexdigest()}
 
 
