@@ -308,7 +308,7 @@ class _Doorman(web.Server):
         self._spared: asyncio.BaseTransport | None = None
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(
+        return Connection(
             self,
             loop=self._loop,
             access_log=None,  # type: ignore[arg-type]  # aiohttp's way to say "none"
@@ -388,8 +388,12 @@ class _Request(web.BaseRequest):
             del response.headers[hdrs.SERVER]
 
 
-class _Connection(web.RequestHandler):
+class Connection(web.RequestHandler):
     """A connection that answers what is no HTTP with a problem, too."""
+
+    def refusal(self, code: str, detail: str) -> web.Response:
+        """The answer of this server with a code of the registry."""
+        return _response(problem(code, detail))
 
     def handle_error(
         self,
@@ -398,16 +402,16 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
+        """Called by the HTTP library, before and beside what handles requests."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
         if isinstance(exc, ConnectionError):
-            reply = problem("bad_request", "the connection ended before the request did")
+            response = self.refusal("bad_request", "the connection ended before the request did")
         elif status >= 500:
             _log.error("a request failed", exc_info=exc)
-            reply = problem("internal", "the request met a defect on this side")
+            response = self.refusal("internal", "the request met a defect on this side")
         else:
-            reply = problem("bad_request", (message or "not HTTP").splitlines()[0])
-        response = _response(reply)
+            response = self.refusal("bad_request", (message or "not HTTP").splitlines()[0])
         response.force_close()
         return response
 

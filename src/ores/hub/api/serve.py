@@ -15,6 +15,7 @@ from ores.hub.api.problems import ApiError, problem_response
 from ores.hub.config import HubConfig
 from ores.hub.hub import Hub
 from ores.link.errors import ConfigError
+from ores.link.server import Connection
 
 LOOPBACK = "127.0.0.1"
 _SHUTDOWN_WALL_S = 1.0
@@ -95,8 +96,8 @@ class Doors:
         await self._runner.cleanup()
 
 
-class _Connection(web.RequestHandler):
-    """A connection that answers what is no HTTP with a problem, too, and gives way while it is idle."""
+class _Connection(Connection):
+    """A connection that gives way while it is idle."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The newest always gets in, in place of the one that has been idle the longest."""
@@ -106,24 +107,10 @@ class _Connection(web.RequestHandler):
             idle = (other for other in others if other is not self and other._current_request is None)  # noqa: SLF001
             next(idle, self).force_close()
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Called by the HTTP library, before and beside the application."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
-        if status >= 500:
-            _log.error("a request failed", exc_info=exc)
-            error = ApiError("internal", "the hub failed to answer; its log says why")
-        else:
-            error = ApiError("bad_request", (message or "not HTTP").strip().partition("\n")[0])
-        response = problem_response(error)
+    def refusal(self, code: str, detail: str) -> web.Response:
+        """The hub's, signed as all that it answers."""
+        response = problem_response(ApiError(code, detail))
         sign(response)
-        response.force_close()
         return response
 
 
