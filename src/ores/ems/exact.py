@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from highspy import HighsStatus
 from highspy._core import _Highs as Highs  # highspy.Highs writes a banner to stdout as it is made
-from numpy.typing import NDArray
 
 from ores.ems.sheet import Floats, Ints, Matrix, Numbers
+from ores.ems.solver import Kinds, pass_model
 
 NODES: Final = 2000
 """Of the search tree; a number, as a time is not the same everywhere."""
@@ -62,27 +61,10 @@ def search(
     highs.setOptionValue("mip_rel_gap", gap)
     highs.setOptionValue("mip_abs_gap", gap)
     highs.setOptionValue("mip_max_nodes", NODES)
-    kinds: NDArray[np.int32] = np.zeros(matrix.columns, dtype=np.int32)
+    kinds: Kinds = np.zeros(matrix.columns, dtype=np.int32)
     for choice in choices:
         kinds[choice.whole] = 1
-    status = highs.passModel(
-        matrix.columns,
-        matrix.rows,
-        len(matrix.value),
-        1,
-        1,
-        numbers.offset,
-        numbers.cost,
-        numbers.lower,
-        numbers.upper,
-        matrix.row_lower,
-        np.zeros(matrix.rows),
-        matrix.start,
-        matrix.index,
-        matrix.value,
-        kinds,
-    )
-    if status == HighsStatus.kError:
+    if not pass_model(highs, matrix, numbers, kinds, numbers.offset):
         return None
     _decide(highs, matrix.columns, numbers, [choice for choice in choices if not len(choice.whole)])
     highs.run()

@@ -7,11 +7,45 @@ from dataclasses import dataclass
 import numpy as np
 from highspy import HighsBasisStatus, HighsModelStatus, HighsStatus
 from highspy._core import _Highs as Highs  # highspy.Highs writes a banner to stdout as it is made
+from numpy.typing import NDArray
 
 from ores.ems.sheet import Floats, Matrix, Numbers, Sheet
 
+Kinds = NDArray[np.int32]
+"""Of columns: 0 is continuous, 1 is whole."""
+
 _NONE: Floats = np.zeros(0)
 _ANSWERS = (HighsModelStatus.kOptimal, HighsModelStatus.kInfeasible)
+
+
+def pass_model(highs: Highs, matrix: Matrix, numbers: Numbers, kinds: Kinds, offset: float = 0.0) -> bool:
+    """Give HiGHS a program to minimise, by columns; whether it took it.
+
+    Args:
+        highs: It.
+        matrix: Of the program.
+        numbers: Of the program; their own offset may change from solve to solve, and is not passed.
+        kinds: Of the columns.
+        offset: Of the objective.
+    """
+    taken: HighsStatus = highs.passModel(
+        matrix.columns,
+        matrix.rows,
+        len(matrix.value),
+        1,
+        1,
+        offset,
+        numbers.cost,
+        numbers.lower,
+        numbers.upper,
+        matrix.row_lower,
+        np.zeros(matrix.rows),
+        matrix.start,
+        matrix.index,
+        matrix.value,
+        kinds,
+    )
+    return taken != HighsStatus.kError
 
 
 class SolverError(RuntimeError):
@@ -52,24 +86,8 @@ class Solver:
 
     def load(self, matrix: Matrix, numbers: Numbers) -> None:
         """Replace the model."""
-        status = self._highs.passModel(
-            matrix.columns,
-            matrix.rows,
-            len(matrix.value),
-            1,
-            1,
-            0.0,
-            numbers.cost,
-            numbers.lower,
-            numbers.upper,
-            matrix.row_lower,
-            np.zeros(matrix.rows),
-            matrix.start,
-            matrix.index,
-            matrix.value,
-            np.zeros(matrix.columns, dtype=np.int32),  # all continuous
-        )
-        if status == HighsStatus.kError:
+        continuous: Kinds = np.zeros(matrix.columns, dtype=np.int32)
+        if not pass_model(self._highs, matrix, numbers, continuous):
             raise SolverError("HiGHS refused the model")
         self.numbers = numbers
 
