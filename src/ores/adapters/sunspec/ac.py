@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from msgspec import UNSET
 
 from ores.adapters.sunspec.energy import Counters
 from ores.adapters.sunspec.image import CONDUCTORS, PHASES, Image, Options, number, power_w
 from ores.adapters.sunspec.points import Model
-from ores.model import AcMeasure, AcTerminal, Fault
+from ores.model import AcMeasure, AcMeasureCapability, AcTerminal, Element, EnergyCapability, Fault
+from ores.module import element
 
 INVERTERS: Final = (701, 103, 102, 101, 113, 112, 111)
 """In the order in which they are preferred, where a device has several."""
@@ -40,6 +41,19 @@ class AcSide:
         self.lines: Final = CONDUCTORS[:phases] if phases > 1 else alone
         counted = ("TotWhAbs", "TotWhInj") if self._is_der else ("", "WH")
         self.counters: Final = Counters(*counted, rating_w)
+
+    def element(self, name: str, kind: str, **more: Any) -> Element:
+        """The device as an element on the grid side: measured and counted, and `more` as the SDK takes it."""
+        return element(
+            name,
+            kind,
+            bus="grid",
+            connection=self.connection,
+            terminals=self.lines or UNSET,
+            ac_measure=AcMeasureCapability(),
+            energy=EnergyCapability(),
+            **more,
+        )
 
     def model(self, image: Image) -> Model:
         """The model that all of this is read from."""

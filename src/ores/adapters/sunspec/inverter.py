@@ -11,7 +11,6 @@ from ores.adapters.sunspec.energy import Counters
 from ores.adapters.sunspec.image import Image, Options, number, power_w
 from ores.adapters.sunspec.points import Model, Values
 from ores.model import (
-    AcMeasureCapability,
     DcMeasure,
     DcMeasureCapability,
     ElementState,
@@ -56,14 +55,9 @@ class InverterView:
         self._ac: Final = AcSide(address, image, options, rating_w)
         self._is_source: Final = source
         self.counters: Final = self._ac.counters
-        self.element: Final = element(
+        self.element: Final = self._ac.element(
             NAME,
             "inverter",
-            bus="grid",
-            connection=self._ac.connection,
-            terminals=self._ac.lines or UNSET,
-            ac_measure=AcMeasureCapability(),
-            energy=EnergyCapability(),
             rating=UNSET if rating_w is None else Rating(produce_max_w=rating_w),
             limit=LimitCapability(produce=True) if limited else UNSET,
             produce=ProduceCapability() if source else UNSET,

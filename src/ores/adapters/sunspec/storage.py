@@ -13,11 +13,9 @@ from ores.adapters.sunspec.inverter import MPPT, produce_max_w, store_directions
 from ores.adapters.sunspec.inverter import NAME as INVERTER
 from ores.adapters.sunspec.points import Model
 from ores.model import (
-    AcMeasureCapability,
     DcMeasure,
     DcMeasureCapability,
     ElementState,
-    EnergyCapability,
     Fault,
     LimitCapability,
     Rating,
@@ -116,14 +114,9 @@ class AcStoreView:
                     response_s=RESPONSE_S,
                     step_w=step_w,
                 )
-        self.element: Final = element(
+        self.element: Final = self._ac.element(
             NAME,
             "battery",
-            bus="grid",
-            connection=self._ac.connection,
-            terminals=self._ac.lines or UNSET,
-            ac_measure=AcMeasureCapability(),
-            energy=EnergyCapability(),
             rating=rating,
             limit=UNSET if setpoint is UNSET else LimitCapability(consume=True, produce=True),
             setpoint=setpoint,
