@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from ores.conformance.bench import Options
 from ores.conformance.hubs.bench import HubOptions
-from ores.conformance.judge import Judge, NoSubject
+from ores.conformance.judge import Judge, Manner, NoSubject
 from ores.conformance.report import files, terminal
 from ores.conformance.standard import Standard
 from ores.conformance.verdict import Report
@@ -63,7 +63,7 @@ def conform(wanted: Wanted) -> int:
         say=lambda text: console.print(f"[bold]{text}[/]", highlight=False),
         tell=terminal.teller(console, verbose=wanted.verbose),
         ask=_ask,
-        only=frozenset(wanted.only),
+        manner=Manner(frozenset(wanted.only)),
         standard=standard,
     )
     try:

@@ -38,6 +38,22 @@ async def _nobody(_: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How thoroughly to judge.
+
+    Attributes:
+        only: Names of the checks to run, the ways in beside them; empty runs all.
+        stop_at_once: End with the first failure, warning or note.
+    """
+
+    only: frozenset[str] = frozenset()
+    stop_at_once: bool = False
+
+
+THOROUGH: Final = Manner()
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """How to judge.
 
@@ -47,8 +63,7 @@ class Judge:
         say: Tells what happens.
         tell: Hears each result at once.
         ask: Asks the person to act at the device.
-        only: Names of the checks to run, the ways in beside them; empty runs all.
-        stop_at_once: End with the first failure, warning or note.
+        manner: How thoroughly.
         standard: What is demanded.
     """
 
@@ -57,8 +72,7 @@ class Judge:
     say: Callable[[str], None] = lambda _: None
     tell: Callable[[Result], None] = lambda _: None
     ask: Callable[[str], Awaitable[bool]] = _nobody
-    only: frozenset[str] = frozenset()
-    stop_at_once: bool = False
+    manner: Manner = THOROUGH
     standard: Standard = field(default_factory=Standard)
 
     async def module(self, address: str, code: str, sections: Sequence[Section[Bench]] = SECTIONS) -> Report:
@@ -150,8 +164,8 @@ class Judge:
         tell: Callable[[Result], None],
         alive: Callable[[], Awaitable[bool]],
     ) -> Runner[BenchT]:
-        only = self.only.union(WAYS_IN) if self.only else None
-        return Runner(bench, facts, self.say, tell, alive, only, self.stop_at_once)
+        only = self.manner.only.union(WAYS_IN) if self.manner.only else None
+        return Runner(bench, facts, self.say, tell, alive, only, self.manner.stop_at_once)
 
 
 class NoSubject(Exception):

@@ -27,7 +27,7 @@ from ores.conformance.checks import SECTIONS
 from ores.conformance.checks.claim import SUMS
 from ores.conformance.hubs.bench import HubOptions
 from ores.conformance.hubs.checks import SECTIONS as HUB_SECTIONS
-from ores.conformance.judge import Judge, NoSubject
+from ores.conformance.judge import THOROUGH, Judge, Manner, NoSubject
 from ores.conformance.standard import Requirement, Standard
 from ores.conformance.verdict import Report, Status
 from ores.conformance.wire.target import BASE_PATH, hub_of
@@ -238,22 +238,6 @@ def _as_wanted(judged: Judged, *, quick: bool) -> bool:
     return judged.killed if quick else judged.clean
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How thoroughly to judge.
-
-    Attributes:
-        checks: Only these; empty is all.
-        stop_at_once: End with the first failure.
-    """
-
-    checks: frozenset[str] = frozenset()
-    stop_at_once: bool = False
-
-
-THOROUGH: Final = Manner()
-
-
 async def judge_apart(
     pool: ProcessPoolExecutor, kind: str, name: str = "whole", manner: Manner = THOROUGH
 ) -> Report:
@@ -276,7 +260,7 @@ def _judge_here(kind: str, name: str, manner: Manner) -> Report:
 async def judge_one(kind: Kind, name: str = "whole", manner: Manner = THOROUGH) -> Report:
     """Run a reference, a mutant or an alteration in a process of its own, and judge it here."""
     async with running([sys.executable, "-m", kind.runs, name]) as at:
-        report = await kind.judge(Judge(only=manner.checks, stop_at_once=manner.stop_at_once), at)
+        report = await kind.judge(Judge(manner=manner), at)
         return report if name == "whole" else replace(report, messages=())
 
 

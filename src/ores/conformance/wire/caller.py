@@ -70,7 +70,7 @@ class Question:
         method: Of HTTP.
         url: Of what is asked for.
         shown: Path for the transcript.
-        body: Sent as JSON; bytes are sent as they are.
+        body: Sent as JSON; bytes are sent as they are; `MISSING` sends none.
         headers: In addition; one with an empty value is left out.
         timeout_s: For all of it.
         answer_max_bytes: Enough to see that an answer is too much.
@@ -79,10 +79,10 @@ class Question:
     method: str
     url: str
     shown: str
-    body: Any = MISSING
-    headers: Mapping[str, str] | None = None
-    timeout_s: float = 6.0
-    answer_max_bytes: int = 262_144
+    body: Any
+    headers: Mapping[str, str] | None
+    timeout_s: float
+    answer_max_bytes: int
 
     @property
     def data(self) -> bytes | None:

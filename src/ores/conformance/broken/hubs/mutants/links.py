@@ -94,9 +94,10 @@ def believes_announced_addresses(tools: Tools) -> None:
     tools.attribute(Membership, "take_found", moved)
 
 
+@broken_hub("hub-reads-before-it-commands", also=("hub-rereads-description",))
 @broken_hub("hub-rereads-description", also=("hub-reads-before-it-commands",))
 def remembers_descriptions(tools: Tools) -> None:
-    """What it has read once it knows."""
+    """What it has read once it knows, and what was there yesterday is there today."""
     right = read_description
     read: dict[str, Any] = {}
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ores.conformance.broken.hubs.registry import Tools, broken_hub
-from ores.hub import module_link, passwords, run
+from ores.hub import passwords, run
 from ores.hub.persistent import PersistentKeeper
-from ores.hub.reading import read_description
 
 EPOCH = 5
 
@@ -16,20 +15,6 @@ EPOCH = 5
 def counts_from_one(tools: Tools) -> None:
     """Each start has the same number."""
     tools.attribute(run, "next_epoch", lambda _: EPOCH)
-
-
-@broken_hub("hub-reads-before-it-commands", also=("hub-rereads-description",))
-def commands_from_memory(tools: Tools) -> None:
-    """What was there yesterday is there today."""
-    right = read_description
-    read: dict[str, Any] = {}
-
-    async def once(session: Any, module_id: str, *args: Any) -> Any:
-        if module_id not in read:
-            read[module_id] = await right(session, module_id, *args)
-        return read[module_id]
-
-    tools.attribute(module_link, "read_description", once)
 
 
 @broken_hub("hub-failsafe-covers-limits")
