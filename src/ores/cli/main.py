@@ -113,6 +113,14 @@ def hub(
     https_port: Annotated[int, typer.Option(help="Of that.")] = 8443,
     allowed_host: Annotated[list[str] | None, typer.Option(help="A further name of this hub.")] = None,
     discover: Annotated[bool, typer.Option(help="Look for modules with DNS-SD.")] = True,
+    mqtt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mqtt://[USER:PASSWORD@]HOST[:PORT]",
+            help="Broker to show the house to, as Home Assistant discovers it.",
+            envvar="ORES_MQTT",
+        ),
+    ] = None,
     simulated: Annotated[bool, typer.Option(hidden=True)] = False,
     join: Annotated[str | None, typer.Option(hidden=True)] = None,
     speed: Annotated[float | None, typer.Option(hidden=True)] = None,
@@ -134,6 +142,7 @@ def hub(
         discover=discover,
         simulated=simulated,
         speed=speed,
+        mqtt=mqtt,
     )
     run.hub(config, join=join, start_utc=clock, end_with_input=end_with_input, as_json=as_json)
 

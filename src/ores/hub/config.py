@@ -31,6 +31,7 @@ class HubConfig:
         commit_every_s: Between two commits of the history, in process time: what a kill may cost.
         live_per_s: Pictures of the house per second of the wall that a page gets at most.
         preferences: Before the owner has said anything; None for the usual ones.
+        mqtt: Address of a broker to which the house is shown, `mqtt://user:password@host:1883`; or None.
     """
 
     data: Path | None = None
@@ -46,6 +47,7 @@ class HubConfig:
     commit_every_s: float = 1.0
     live_per_s: float = 1.0
     preferences: Preferences | None = None
+    mqtt: str | None = field(default=None, repr=False)  # it may hold a password
 
     def check(self) -> None:
         """Refuse what cannot be.
@@ -62,6 +64,8 @@ class HubConfig:
             raise ConfigError(
                 "--listen", found=self.listen, allowed="an address of this machine, such as 0.0.0.0 or ::"
             )
+        if self.mqtt is not None and self.speed is not None:
+            raise ConfigError("--mqtt", found=f"a speed of {self.speed:g}", allowed="only in real time")
         if not 0 < self.live_per_s <= 20:
             raise ConfigError("live_per_s", found=self.live_per_s, allowed="above 0, at most 20")
 

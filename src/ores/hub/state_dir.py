@@ -12,6 +12,7 @@ DIR/
   owner.json         name and password hash of the first owner
   access.json        further users and the apps that are let in: hashes of passwords and tokens
   local-token        lets commands of the same user on this machine in without a password
+  mqtt.json          energy counters as they were told over MQTT
   history.sqlite     series, events and decisions
 ```
 """
