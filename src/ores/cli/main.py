@@ -235,6 +235,27 @@ def conform(
     sys.exit(conform(wanted))
 
 
+@app.command()
+def backtest(
+    homes: Annotated[list[str], typer.Option(help="FILE.parquet or .csv, or FILE:h01,h05.")],
+    tariff: Annotated[str, typer.Option(help="FILE.json:ID.")],
+    battery: Annotated[str, typer.Option(help="Capacity, power, efficiency each way.")] = "13.5kWh,5kW,0.95",
+    policy: Annotated[str, typer.Option(help="Of none, rule, plan, oracle.")] = "none,rule,plan,oracle",
+    prices: Annotated[list[str] | None, typer.Option(help="A series of prices, NAME=FILE:COLUMN.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Grid or price zone, where there are several.")] = None,
+    soc: Annotated[float, typer.Option(min=0, max=100, help="SoC in which the year begins, in %.")] = 0.0,
+    jobs: Annotated[int, typer.Option(min=0, help="Homes at once; 0 for one on each core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Run a recorded year of homes through the planner, beside a rule and perfect foresight."""
+    from ores.cli import backtest as command
+
+    wanted = command.Wanted(
+        tuple(homes), tariff, battery, policy, tuple(prices or ()), zone, soc, jobs, as_json
+    )
+    command.run(wanted)
+
+
 def main() -> None:
     """Run the command; an error is one sentence on standard error and an exit code, never a traceback."""
     try:

@@ -1,0 +1,6 @@
+"""A recorded year of a home, through the planner and the real-time layer, beside other policies.
+
+The ladder: `none` (no battery), `rule` (plain self-consumption), `plan` (forecasts from the past alone, the
+value of stored energy, the real-time layer), `oracle` (perfect foresight). All have the same physics, see the
+same interval, and pay the bill of what really happened. `ores backtest` is the command.
+"""

@@ -1,0 +1,132 @@
+"""All policies on a home: costs, and the share of the oracle's saving that each captures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ores.backtest.errors import BacktestError
+from ores.backtest.homes import Recording
+from ores.backtest.money import Source, bill, lay
+from ores.backtest.policies import POLICIES, Case, Told, after, held
+from ores.ems.inputs import Battery, Floats
+from ores.tariff import Tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One policy on one home.
+
+    Attributes:
+        cost: The bill of the recording, in the tariff's currency.
+        end_soc_pct: At its end.
+        charged_kwh: At the terminals.
+        cpu_s: Processor time that the policy took.
+    """
+
+    cost: float
+    end_soc_pct: float
+    charged_kwh: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """All policies on one home.
+
+    Attributes:
+        home: Its name.
+        intervals: How many.
+        hours: Length of each.
+        filled: Intervals of the recording that were unknown.
+        rungs: By policy.
+        notes: What a reader of the figures has to know.
+    """
+
+    home: str
+    intervals: int
+    hours: float
+    filled: int
+    rungs: dict[str, Rung]
+    notes: tuple[str, ...]
+
+    def share(self, policy: str) -> float | None:
+        """Of the oracle's saving; None where that is not known, or nothing."""
+        if not {"none", "oracle", policy} <= self.rungs.keys():
+            return None
+        free = self.rungs["none"].cost - self.rungs["oracle"].cost
+        return None if free <= 0.0 else (self.rungs["none"].cost - self.rungs[policy].cost) / free
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of each home.
+
+    Attributes:
+        tariff: What energy costs.
+        series: Where its series of prices are.
+        zone: Rows of these to keep, where a file has several zones.
+        battery: With the SoC in which the recording begins.
+        policies: Names of `POLICIES`.
+    """
+
+    tariff: Tariff
+    series: dict[str, Source]
+    zone: str | None
+    battery: Battery
+    policies: Sequence[str]
+
+
+def climb(home: Recording, question: Question, told: Told | None = None) -> Ladder:
+    """Run all policies on a home.
+
+    Args:
+        home: What happened.
+        question: What is asked.
+        told: Is called with how many intervals a policy has done.
+
+    Raises:
+        BacktestError, TariffError, InputError: Name what has to be put right.
+    """
+    laid, notes = lay(question.tariff, home, question.series, question.zone)
+    case = Case(home, laid, question.battery)
+    if home.filled:
+        notes.append(f"{home.filled} of {len(laid)} intervals were unknown, and taken from the day before")
+    rungs = {name: _rung(case, name, told or _nobody) for name in question.policies}
+    return Ladder(home.name, len(laid), home.hours, home.filled, rungs, tuple(notes))
+
+
+def _rung(case: Case, policy: str, told: Told) -> Rung:
+    begin = os.times()
+    powers = POLICIES[policy](case, told)
+    end = os.times()
+    stored = check_physics(case, policy, powers)
+    hours = case.home.hours
+    return Rung(
+        cost=bill(case.laid, case.net_kwh + powers * hours),
+        end_soc_pct=stored / case.battery.capacity_kwh * 100.0,
+        charged_kwh=float(np.maximum(powers, 0.0).sum()) * hours,
+        cpu_s=end.user + end.system - begin.user - begin.system,
+    )
+
+
+def check_physics(case: Case, policy: str, powers: Floats) -> float:
+    """Whether the battery can do this; returns what is in store at the end, in kWh.
+
+    Raises:
+        BacktestError: It cannot: a defect of the policy.
+    """
+    battery, hours = case.battery, case.home.hours
+    stored = battery.soc_pct / 100.0 * battery.capacity_kwh
+    for at, power in enumerate(powers.tolist()):
+        if abs(held(battery, stored, power, hours) - power) > 1e-4:
+            raise BacktestError(f"policy {policy}", found=f"{power} kW in interval {at}", allowed="physics")
+        stored = after(battery, stored, power, hours)
+    return stored
+
+
+def _nobody(_: int) -> None:
+    """Is told, and says nothing."""

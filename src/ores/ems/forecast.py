@@ -1,0 +1,135 @@
+"""Forecasts of load and PV from what the home did itself: distributions, not one line.
+
+For each slot of the local day, the days of the last weeks are samples: weighted by their age and by whether
+they are of the same kind (working day or not), put in order, and cut in equally likely outcomes. What is
+special about today is how the hours just passed rank among their own outcomes; that rank lives on, less and
+less, as a chain of normal scores. Nothing but what has been observed enters.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ores.ems.inputs import Floats
+
+Ints = NDArray[np.int64]
+
+OUTCOMES: Final = 7
+"""Equally likely outcomes of each interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How much the past counts.
+
+    Attributes:
+        days: Of the past that are looked at.
+        memory_days: A day so old counts 1 / e of yesterday.
+        other_kind: What a working day counts for a day off, and the other way round; 0 to 1.
+        persistence_1h: Correlation of the normal scores of an hour and the next; 0 to < 1.
+    """
+
+    days: int = 42
+    memory_days: float = 14.0
+    other_kind: float = 0.5
+    persistence_1h: float = 0.6
+
+
+class History:
+    """What has been observed, by local day and slot of the day.
+
+    Args:
+        slots: Of a day.
+        days: How many are kept.
+    """
+
+    def __init__(self, slots: int, days: int) -> None:
+        self.slots = slots
+        self.values = np.full((days, slots), np.nan)
+        self.off = np.zeros(days, dtype=np.bool_)
+        self.newest = -1
+
+    def observe(self, day: int, slot: int, value: float, *, off: bool) -> None:
+        """One more; days rise, and an older day than the newest less those kept is forgotten."""
+        while self.newest < day:
+            if self.newest < 0:
+                self.newest = day
+            else:
+                self.values = np.roll(self.values, 1, axis=0)
+                self.off = np.roll(self.off, 1)
+                self.values[0] = np.nan
+                self.newest += 1
+            self.off[0] = off
+        self.values[self.newest - day, slot] = value
+
+
+def outcomes_of(samples: Floats, weights: Floats, count: int) -> Floats:
+    """Cut weighted samples in equally likely outcomes: the mean of each, rising.
+
+    Args:
+        samples: Shape (samples, slots); NaN where there is none.
+        weights: Shape (samples,).
+        count: Of outcomes.
+
+    Returns:
+        Shape (slots, count); NaN where a slot has no sample.
+    """
+    known = ~np.isnan(samples)
+    order = np.argsort(np.where(known, samples, np.inf), axis=0)
+    values = np.take_along_axis(np.where(known, samples, 0.0), order, axis=0)
+    mass = np.take_along_axis(np.where(known, weights[:, None], 0.0), order, axis=0)
+    total = mass.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        reached = np.cumsum(mass, axis=0) / total
+        integral = np.cumsum(values * mass, axis=0) / total
+    cuts = np.linspace(0.0, 1.0, count + 1)
+    found = np.full((samples.shape[1], count), np.nan)
+    for slot in np.flatnonzero(total > 0.0):
+        at = np.interp(cuts, np.append(0.0, reached[:, slot]), np.append(0.0, integral[:, slot]))
+        found[slot] = np.diff(at) * count
+    return found
+
+
+def normal_score(share: Floats | float) -> Floats:
+    """The normal quantile of shares in (0, 1): a rational approximation."""
+    p = np.clip(np.asarray(share, dtype=np.float64), 1e-6, 1 - 1e-6)
+    q = np.minimum(p, 1.0 - p)
+    t = np.sqrt(-2.0 * np.log(q))  # Abramowitz and Stegun 26.2.23; error below 4.5e-4
+    z = t - (2.515517 + 0.802853 * t + 0.010328 * t**2) / (
+        1.0 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3
+    )
+    score: Floats = np.where(p < 0.5, -z, z)
+    return score
+
+
+def _below(z: float) -> float:
+    return 0.5 * (1.0 + math.erf(z / math.sqrt(2.0)))
+
+
+def chances(score: float, correlation: float, count: int) -> Floats:
+    """Of each of equally likely outcomes, after one whose normal score correlates with theirs so much."""
+    cuts = normal_score(np.arange(1, count) / count)
+    spread = math.sqrt(max(1e-9, 1.0 - correlation**2))
+    reached = [_below((float(cut) - correlation * score) / spread) for cut in cuts]
+    return np.diff([0.0, *reached, 1.0])
+
+
+def chain(correlation: float, count: int) -> Floats:
+    """From each outcome, the chances of the next one; shape (count, count)."""
+    middles = normal_score((np.arange(count) + 0.5) / count)
+    return np.array([chances(float(z), correlation, count) for z in middles])
+
+
+def rank(value: float, outcomes: Floats) -> float:
+    """Where a value lies among equally likely outcomes; 0 to 1."""
+    count = len(outcomes)
+    middles = (np.arange(count) + 0.5) / count
+    ends = np.array([outcomes[0] - (outcomes[1] - outcomes[0]), outcomes[-1] + (outcomes[-1] - outcomes[-2])])
+    return float(
+        np.interp(value, [ends[0], *outcomes, ends[1]], [0.5 / count**2, *middles, 1 - 0.5 / count**2])
+    )

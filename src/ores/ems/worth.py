@@ -1,0 +1,181 @@
+"""What energy in a store is worth when what comes is uncertain: a stochastic dynamic program.
+
+A plan made for one expected future uses its freedom too early: it fills a store in the morning that the sun
+would have filled, as both cost the same in that future. Here each interval has several outcomes of the net
+load, which hang together in time as a chain, and whoever acts sees the outcome of an interval before acting
+in it, and no later one. Bellman's equation, backwards over a grid of stored energy; what lies between two
+levels is interpolated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ores.ems.inputs import Battery, Floats, InputError, scalar
+
+LEVELS: Final = 55
+"""Of stored energy; of a home's battery, each is about 0.25 kWh."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """Prices and outcomes of n intervals, with k outcomes each.
+
+    Attributes:
+        hours: Length of each interval, in h, shape (n,); > 0.
+        import_per_kwh: Shape (n,).
+        export_per_kwh: Shape (n,).
+        net_kwh: Load less PV in each outcome, shape (n, k).
+        chain: From each outcome of an interval, the chances of those of the next one, shape (k, k).
+        import_max_kwh: Beyond it, import costs `beyond_per_kwh` more, shape (n,); inf for no limit.
+        beyond_per_kwh: Shape (n,); >= 0.
+        curtailable: Whether export that would cost is not fed in.
+    """
+
+    hours: Floats
+    import_per_kwh: Floats
+    export_per_kwh: Floats
+    net_kwh: Floats
+    chain: Floats
+    import_max_kwh: Floats | None = None
+    beyond_per_kwh: Floats | None = None
+    curtailable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The value of energy in store at one moment; only differences mean anything.
+
+    Attributes:
+        levels_kwh: Rising from 0 to the capacity, shape (levels,).
+        value: Shape (levels,).
+    """
+
+    levels_kwh: Floats
+    value: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The value of energy in store.
+
+    Attributes:
+        levels_kwh: Rising from 0 to the capacity, shape (levels,).
+        value: Before each interval, once its outcome is known, and after the last; shape (n + 1, k, levels).
+            Costs of the intervals are taken off; only differences mean anything.
+    """
+
+    levels_kwh: Floats
+    value: Floats
+
+    def before(self, interval: int, chances: Floats) -> Curve:
+        """The value before an interval whose outcome has these chances."""
+        return Curve(self.levels_kwh, chances @ self.value[interval])
+
+
+def worth(outlook: Outlook, battery: Battery, end: Floats | None = None, *, levels: int = LEVELS) -> Worth:
+    """Solve Bellman's equation.
+
+    Args:
+        outlook: What may come.
+        battery: The store; its SoC is not asked, and its powers and limits have to be numbers.
+        end: Value after the last interval, shape (k, levels); nothing by default.
+        levels: Of the grid; >= 2.
+
+    Raises:
+        InputError: Names the field, what was found and what is allowed.
+    """
+    moves = _Moves(outlook, battery, levels)
+    count, states = outlook.net_kwh.shape
+    value = np.empty((count + 1, states, levels))
+    value[count] = 0.0 if end is None else end
+    for at in range(count - 1, -1, -1):
+        value[at] = moves.best(at, value[at + 1] if at + 1 == count else outlook.chain @ value[at + 1])
+    return Worth(moves.levels_kwh, value)
+
+
+def cost_of(
+    grid_kwh: Floats,
+    import_per_kwh: Floats,
+    export_per_kwh: Floats,
+    import_max_kwh: Floats | float = np.inf,
+    beyond_per_kwh: Floats | float = 0.0,
+) -> Floats:
+    """What energy at the connection point costs, positive import."""
+    bought = np.maximum(grid_kwh, 0.0)
+    cost: Floats = import_per_kwh * bought + export_per_kwh * (grid_kwh - bought)
+    if np.any(np.asarray(beyond_per_kwh) > 0.0):
+        cost = cost + beyond_per_kwh * np.maximum(grid_kwh - import_max_kwh, 0.0)
+    return cost
+
+
+class _Moves:
+    """What can be done in each interval, and what it costs."""
+
+    def __init__(self, outlook: Outlook, battery: Battery, levels: int) -> None:
+        self.outlook = outlook
+        count = len(outlook.hours)
+        capacity = scalar(battery.capacity_kwh, "battery.capacity_kwh", 1e-6)
+        charge_kw = _number(battery.charge_max_kw, "battery.charge_max_kw")
+        discharge_kw = _number(battery.discharge_max_kw, "battery.discharge_max_kw")
+        self.into, self.out_of = battery.charge_efficiency, battery.discharge_efficiency
+        self.wear = battery.wear_per_kwh
+        self.levels_kwh = np.linspace(0.0, capacity, levels)
+        self.step = capacity / (levels - 1)
+        up, down = charge_kw * outlook.hours * self.into, discharge_kw * outlook.hours / self.out_of
+        self.up = min(int(up.max() / self.step + 1e-9), levels - 1)
+        self.down = min(int(down.max() / self.step + 1e-9), levels - 1)
+        grid = np.arange(-self.down, self.up + 1) * self.step
+        self.cost = self.costs(np.broadcast_to(grid, (count, 1, len(grid))))
+        outside = (grid > up[:, None] + 1e-9) | (grid < -down[:, None] - 1e-9)
+        self.cost[np.broadcast_to(outside[:, None], self.cost.shape)] = np.inf
+        # beside the moves from level to level: nothing through the meter, and as much as is possible
+        net = outlook.net_kwh
+        level = np.clip(
+            np.where(net > 0.0, -net / self.out_of, -net * self.into), -down[:, None], up[:, None]
+        )
+        ways = np.stack(
+            [level, np.broadcast_to(up[:, None], net.shape), np.broadcast_to(-down[:, None], net.shape)]
+        )
+        target = np.clip(self.levels_kwh + ways[..., None], 0.0, capacity)
+        place = np.minimum(target / self.step, levels - 1)
+        self.low = np.minimum(place.astype(np.int64), levels - 2)
+        self.share = place - self.low
+        self.low += np.arange(net.shape[1])[:, None] * levels
+        self.way_cost = np.stack([self.costs(one - self.levels_kwh) for one in target])
+
+    def costs(self, stored: Floats) -> Floats:
+        """Of storing so much in each interval and outcome; shape of both."""
+        out = self.outlook
+        terminals = np.where(stored > 0.0, stored / self.into, stored * self.out_of)
+        sell = np.maximum(out.export_per_kwh, 0.0) if out.curtailable else out.export_per_kwh
+        money = cost_of(
+            out.net_kwh[..., None] + terminals,
+            out.import_per_kwh[:, None, None],
+            sell[:, None, None],
+            np.inf if out.import_max_kwh is None else out.import_max_kwh[:, None, None],
+            0.0 if out.beyond_per_kwh is None else out.beyond_per_kwh[:, None, None],
+        )
+        return money + self.wear * np.maximum(-terminals, 0.0) if self.wear else money
+
+    def best(self, at: int, after: Floats) -> Floats:
+        """The value before an interval from the one after it; both of shape (k, levels)."""
+        states, levels = after.shape
+        padded = np.full((states, levels + self.up + self.down), -np.inf)
+        padded[:, self.down : self.down + levels] = after
+        windows = sliding_window_view(padded, self.up + self.down + 1, axis=1)
+        best = (windows - self.cost[at][:, None, :]).max(axis=2)
+        flat, low, share = after.ravel(), self.low[:, at], self.share[:, at]
+        ways = flat[low] * (1.0 - share) + flat[low + 1] * share - self.way_cost[:, at]
+        value: Floats = np.maximum(best, ways.max(axis=0))
+        return value
+
+
+def _number(value: float | Floats, name: str) -> float:
+    if isinstance(value, np.ndarray):
+        raise InputError(name, f"of shape {value.shape}", "a number")
+    return scalar(value, name, 0.0)
