@@ -108,7 +108,7 @@ async def open_hub(
             keep(hub.history, clock, every_s=config.commit_every_s, durable=config.speed is None),
             "history",
         )
-        _open_mqtt(hub, stack)
+        _open_mqtt(hub, directory, stack)
         port = await _open_doors(hub, directory, stack)
         if config.discover:
             from ores.hub.discovery import discover  # noqa: PLC0415  after the page
@@ -189,12 +189,12 @@ async def _open_doors(hub: Hub, directory: StateDir, stack: AsyncExitStack) -> i
     return doors.port
 
 
-def _open_mqtt(hub: Hub, stack: AsyncExitStack) -> None:
+def _open_mqtt(hub: Hub, directory: StateDir, stack: AsyncExitStack) -> None:
     if hub.config.mqtt is None:
         return
     from ores.hub.doors.mqtt import door_of  # noqa: PLC0415  memory: most hubs have no broker
 
-    _run_beside(stack, door_of(hub, hub.config.mqtt).run(), "MQTT")
+    _run_beside(stack, door_of(hub, directory, hub.config.mqtt).run(), "MQTT")
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:

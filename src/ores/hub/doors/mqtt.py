@@ -27,6 +27,9 @@ import ores
 from ores.adapters.mqtt.address import Broker, broker_of
 from ores.adapters.mqtt.broker import Connection, Message, Will, connected
 from ores.control.topology import compile_topology
+from ores.hub.doors import mqtt_energy
+from ores.hub.doors.mqtt_controls import Controls
+from ores.hub.doors.mqtt_energy import Totals
 from ores.hub.doors.mqtt_entities import (
     Entity,
     house_entities,
@@ -35,11 +38,14 @@ from ores.hub.doors.mqtt_entities import (
     module_values,
 )
 from ores.hub.hub import Hub
+from ores.hub.state_dir import StateDir
 from ores.link.errors import ConfigError, OresError
-from ores.model import Description, ModuleLive
+from ores.model import Description, ElementState, ModuleLive
 
-OPTIONS: Final = ("discovery", "every_s")
+OPTIONS: Final = ("control", "discovery", "every_s")
 DISCOVERY: Final = "homeassistant"
+COUNT_S: Final = 1.0
+"""Between two looks at what has flowed."""
 EVERY_S: Final = 5.0
 """Between two times that what has changed is told."""
 AGAIN_S: Final = 30.0
@@ -52,7 +58,9 @@ WAIT_FIRST_S: Final = 1.0
 WAIT_MAX_S: Final = 60.0
 ONLINE: Final = "online"
 OFFLINE: Final = "offline"
+SET: Final = "/set"
 NOTICE: Final = "mqtt_unreachable"
+REFUSED: Final = "mqtt_command_refused"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -62,17 +70,20 @@ class MqttDoor:
     Args:
         hub: Whose house it is.
         broker: Where to.
+        totals: Energy, counted whether the broker is there or not.
 
     Raises:
         ConfigError: An option of the broker's address cannot be.
     """
 
-    def __init__(self, hub: Hub, broker: Broker) -> None:
+    def __init__(self, hub: Hub, broker: Broker, totals: Totals) -> None:
         self._hub: Final = hub
         self._clock: Final = hub.clock
         self._broker: Final = broker
         self._discovery: Final = broker.options.get("discovery", DISCOVERY).strip("/") or DISCOVERY
         self._every_s: Final = _every_s(broker.options)
+        self._totals: Final = totals
+        self._controls: Final = Controls(hub) if _controls(broker.options) else None
         self._base: Final = f"ores/{hub.id}"
         self._node: Final = f"ores_{hub.id}"
         self._wake: Final = asyncio.Event()
@@ -80,10 +91,29 @@ class MqttDoor:
         self._entities: dict[str, Entity] = {}
         self._told_of: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._kept_configs: set[str] = set()
         self._births_at_s: list[float] = []
 
     async def run(self) -> None:
         """Show the hub until cancelled; a broker that is away is tried ever more rarely."""
+        counting = asyncio.create_task(self._count(), name="MQTT counters")
+        try:
+            await self._keep_connected()
+        finally:
+            await _stop(counting)
+            self._totals.save()
+
+    async def _count(self) -> None:
+        while True:
+            await self._clock.sleep(COUNT_S)
+            try:
+                self._look_at_shape()
+                self._totals.look(self._states(), self._hub.live().flow, self._clock.now())
+            except Exception as error:  # noqa: BLE001  a defect of this door must not stop the counting for ever
+                if self._hub.notices.raise_(NOTICE, f"{type(error).__name__}: {error}", level="error"):
+                    _log.exception("the MQTT door cannot count")
+
+    async def _keep_connected(self) -> None:
         wait_s = WAIT_FIRST_S
         while True:
             began_s = self._clock.now()
@@ -104,11 +134,12 @@ class MqttDoor:
         will = Will(f"{self._base}/status", OFFLINE)
         async with connected(self._broker, self._clock, client_id=f"ores-{self._hub.id}", will=will) as to:
             self._hub.notices.clear(NOTICE)
-            self._told_of, self._told, self._shape = {}, {}, None
+            self._told_of, self._told = {}, {}
+            self._kept_configs.clear()
             hearing = asyncio.create_task(self._hear(to), name="MQTT commands")
             telling = asyncio.create_task(self._tell(to), name="MQTT states")
             try:
-                await to.subscribe([f"{self._discovery}/status"])
+                await to.subscribe(self._listens_to())
                 done, _ = await asyncio.wait({hearing, telling}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
@@ -124,12 +155,38 @@ class MqttDoor:
         async for message in to.messages():
             self._take(message)
 
+    def _listens_to(self) -> list[str]:
+        own = f"{self._discovery}/+/{self._node}/+/config"
+        birth = f"{self._discovery}/status"
+        return [birth, own, f"{self._base}/+/+{SET}", f"{self._base}/+/+/+{SET}"]
+
     def _take(self, message: Message) -> None:
-        if message.topic == f"{self._discovery}/status" and message.payload == ONLINE:
-            now_s = self._clock.now()
-            self._births_at_s = [now_s + after_s for after_s in AFTER_BIRTH_S]
-            self._told_of = {}
-            self._wake.set()
+        topic = message.topic
+        if topic == f"{self._discovery}/status":
+            if message.payload == ONLINE:
+                now_s = self._clock.now()
+                self._births_at_s = [now_s + after_s for after_s in AFTER_BIRTH_S]
+                self._told_of = {}
+                self._wake.set()
+        elif topic.endswith("/config"):
+            self._kept_configs.add(topic)
+        elif not message.retained:  # else an old command would be carried out at each connection
+            self._command(topic.removeprefix(f"{self._base}/").removesuffix(SET), message.payload)
+
+    def _command(self, topic: str, payload: str) -> None:
+        """Carry out, and say what holds now, be it what was asked or not."""
+        if self._controls is None:
+            return
+        try:
+            if not self._controls.take(topic, payload):
+                return
+        except OresError as error:
+            _log.warning("MQTT: %s%s: %s", topic, SET, error.detail)
+            self._hub.notices.raise_(REFUSED, f"{topic}{SET}: {error.detail}")
+        else:
+            self._hub.notices.clear(REFUSED)
+        self._told.pop(topic, None)
+        self._wake.set()
 
     async def _tell(self, to: Connection) -> None:
         again_at_s = self._clock.now()
@@ -162,13 +219,20 @@ class MqttDoor:
             f"{self._discovery}/{one.component}/{self._node}/{one.object_id}/config": self._config(one)
             for one in self._entities.values()
         }
-        for topic in [topic for topic in self._told_of if topic not in wanted]:
-            await to.publish(topic, "", retain=True)
-            del self._told_of[topic]
+        for topic in sorted({*self._told_of, *self._kept_configs} - wanted.keys()):
+            if not self._is_awaited(topic):
+                await to.publish(topic, "", retain=True)
+                self._told_of.pop(topic, None)
+                self._kept_configs.discard(topic)
         for topic, config in wanted.items():
             if self._told_of.get(topic) != config:
                 await to.publish(topic, config, retain=True)
                 self._told_of[topic] = config
+
+    def _is_awaited(self, config: str) -> bool:
+        """Whether this may belong to a module that has not described itself yet."""
+        links = self._hub.federation.links.values()
+        return any(link.description is None and f"/{link.id}_" in config for link in links)
 
     async def _tell_values(self, to: Connection, *, everything: bool) -> None:
         for topic, payload in self._values().items():
@@ -189,9 +253,15 @@ class MqttDoor:
             return
         self._shape = shape
         described = self._descriptions()
-        found = list(house_entities(compile_topology(described)))
+        topology = compile_topology(described)
+        parts = mqtt_energy.house_parts(topology, described)
+        self._totals.describe(parts)
+        found = [*house_entities(topology), *mqtt_energy.house_entities(parts)]
         for description in described:
             found += module_entities(description)
+        if self._controls is not None:
+            self._controls.describe(topology)
+            found += self._controls.entities
         self._entities = {one.topic: one for one in found}
 
     def _values(self) -> Mapping[str, str]:
@@ -201,7 +271,20 @@ class MqttDoor:
             module = live.modules.get(description.id) or ModuleLive(status="gone", elements={})
             told |= module_values(description, module)
             told[f"{description.id}/status"] = ONLINE if module.status == "online" else OFFLINE
+        told |= self._totals.values(self._descriptions())
+        if self._controls is not None:
+            told |= self._controls.values()
         return {topic: payload for topic, payload in told.items() if self._is_shown(topic)}
+
+    def _states(self) -> dict[str, ElementState]:
+        """What is known now, by `module/element`."""
+        now_s = self._clock.now()
+        return {
+            f"{link.id}/{name}": state
+            for link in self._hub.federation.links.values()
+            if link.state is not None and link.is_fresh(now_s)
+            for name, state in link.state.elements.items()
+        }
 
     def _is_shown(self, topic: str) -> bool:
         return topic in self._entities or topic.endswith("/status")
@@ -214,13 +297,16 @@ class MqttDoor:
         config: dict[str, object] = {
             "name": entity.name,
             "unique_id": f"{self._node}_{entity.object_id}",
-            "state_topic": state,
             "availability": available,
             "availability_mode": "all",
             "device": self._device(entity.module),
             "origin": {"name": "ORES", "sw_version": ores.__version__},
             **entity.told,
         }
+        if entity.component != "button":
+            config["state_topic"] = state
+        if entity.controls:
+            config["command_topic"] = f"{state}{SET}"
         if entity.component == "sensor":
             config["expire_after"] = int(EXPIRES_S)
         return msgspec.json.encode(config).decode()
@@ -269,6 +355,14 @@ def _every_s(options: Mapping[str, str]) -> float:
     return every_s
 
 
-def door_of(hub: Hub, address: str) -> MqttDoor:
+def _controls(options: Mapping[str, str]) -> bool:
+    text = options.get("control", "yes")
+    if text not in {"yes", "no"}:
+        raise ConfigError("--mqtt ?control", found=text, allowed="yes, or no to be only read")
+    return text == "yes"
+
+
+def door_of(hub: Hub, directory: StateDir, address: str) -> MqttDoor:
     """The door to the broker of this address; see `broker_of`."""
-    return MqttDoor(hub, broker_of(address, "--mqtt", OPTIONS))
+    broker = broker_of(address, "--mqtt", OPTIONS)
+    return MqttDoor(hub, broker, Totals(directory, hub.notices))
