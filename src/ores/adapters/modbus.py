@@ -69,6 +69,18 @@ class Registers(Protocol):
         ...
 
 
+class Tables(Registers, Protocol):
+    """Registers of one unit with both tables, for devices that keep what they measure in the other one."""
+
+    async def read_input(self, address: int, count: int) -> list[int]:
+        """Input registers (function 4); else as `read`."""
+        ...
+
+    async def write_one(self, address: int, value: int) -> None:
+        """Write one register with function 6, which some devices take alone; else as `write`."""
+        ...
+
+
 class ModbusTcp:
     """Registers of one unit behind a Modbus TCP server.
 
@@ -96,17 +108,26 @@ class ModbusTcp:
         client = await self._connected()
         with self._asking(f"read {count} registers from {address}") as what:
             answer = await client.read_holding_registers(address, count=count, device_id=self._unit)
-            _check(answer, what)
-        if len(answer.registers) != count:
-            self.close()
-            raise PeerError(f"{what}: {len(answer.registers)} came")
-        return list(answer.registers)
+            return self._found(answer, count, what)
+
+    async def read_input(self, address: int, count: int) -> list[int]:
+        """See `Tables`."""
+        client = await self._connected()
+        with self._asking(f"read {count} input registers from {address}") as what:
+            answer = await client.read_input_registers(address, count=count, device_id=self._unit)
+            return self._found(answer, count, what)
 
     async def write(self, address: int, values: Sequence[int]) -> None:
         """See `Registers`."""
         client = await self._connected()
         with self._asking(f"write {len(values)} registers from {address}") as what:
             _check(await client.write_registers(address, list(values), device_id=self._unit), what)
+
+    async def write_one(self, address: int, value: int) -> None:
+        """See `Tables`."""
+        client = await self._connected()
+        with self._asking(f"write the register {address}") as what:
+            _check(await client.write_register(address, value, device_id=self._unit), what)
 
     def close(self) -> None:
         """See `Registers`."""
@@ -128,6 +149,14 @@ class ModbusTcp:
                 raise Disconnected(f"{self._address}: no connection")
         self.has_connected = True
         return client
+
+    @staticmethod
+    def _found(answer: ModbusPDU, count: int, what: str) -> list[int]:
+        """The registers of an answer."""
+        _check(answer, what)
+        if len(answer.registers) != count:
+            raise PeerError(f"{what}: {len(answer.registers)} came")
+        return list(answer.registers)
 
     @contextmanager
     def _asking(self, request: str) -> Iterator[str]:

@@ -18,10 +18,14 @@ adapters = typer.Typer(
 
 @adapters.command()
 def serve(
-    protocol: Annotated[str, typer.Argument(help="sunspec.")],
-    device: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="Where the device listens.")],
+    protocol: Annotated[str, typer.Argument(help="sunspec, or template and its file or name.")],
+    device: Annotated[
+        list[str], typer.Argument(metavar="[TEMPLATE] HOST[:PORT]", help="Where the device listens.")
+    ],
     data: Annotated[Path, typer.Option(help="Where it keeps its key and what persists.")],
-    unit: Annotated[int, typer.Option(min=0, max=255, help="Modbus unit of the device.")] = 1,
+    unit: Annotated[
+        int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What its owner calls it.")] = "",
     control: Annotated[bool, typer.Option("--control", help="Let it be commanded; else it is read.")] = False,
     connection_point: Annotated[
@@ -41,6 +45,9 @@ def serve(
         float,
         typer.Option(min=0.5, max=60, help="Seconds between two states; read twice as often."),
     ] = 1.0,
+    answers: Annotated[
+        list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -52,6 +59,25 @@ def serve(
     from ores.adapters.sunspec.image import Options
     from ores.cli import adapter_run
 
+    if protocol == "template":
+        from ores.cli import template_run
+
+        name_or_file, host = _places(device, "TEMPLATE", "HOST[:PORT]")
+        template, given = template_run.asked(
+            name_or_file,
+            answers or [],
+            capacity_wh=capacity_wh,
+            control=control,
+            connection_point=connection_point,
+            turned=turned,
+            power_turned=power_turned,
+            conductor=conductor.upper(),
+        )
+        template_run.serve(
+            template, host, unit, data, given, name=name, period_s=period, port=port, as_json=as_json
+        )
+        return
+    (host,) = _places(device, "HOST[:PORT]")
     options = Options(
         control=control,
         connection_point=connection_point,
@@ -61,8 +87,49 @@ def serve(
         capacity_wh=capacity_wh,
     )
     adapter_run.serve(
-        protocol, device, unit, data, options, name=name, period_s=period, port=port, as_json=as_json
+        protocol,
+        host,
+        1 if unit is None else unit,
+        data,
+        options,
+        name=name,
+        period_s=period,
+        port=port,
+        as_json=as_json,
     )
+
+
+@adapters.command(name="try")
+def try_(
+    template: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="Of a template.")],
+    device: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="Where the device listens.")],
+    unit: Annotated[
+        int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
+    ] = None,
+    answers: Annotated[
+        list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="One look, instead of one after the other.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a device says by a template, live. Nothing is written to it."""
+    _check_installed()
+    from ores.cli import template_run
+
+    known, given = template_run.asked(template, answers or [])
+    template_run.watch(known, device, unit, given, once=once, as_json=as_json)
+
+
+@adapters.command()
+def templates(
+    name: Annotated[str, typer.Argument(metavar="[FILE_OR_NAME]", help="What this one asks.")] = "",
+    as_json: Json = False,
+) -> None:
+    """List the templates of devices that are shipped, or the questions of one."""
+    _check_installed()
+    from ores.cli import template_run
+
+    template_run.templates(name, as_json=as_json)
 
 
 def scan(
@@ -80,6 +147,17 @@ def scan(
     from ores.cli import adapter_run
 
     adapter_run.scan(where, port, unit or [], as_json=as_json)
+
+
+def _places(given: list[str], *wanted: str) -> list[str]:
+    """What stands between protocol and options.
+
+    Raises:
+        ConfigError: It is more or less than the protocol needs.
+    """
+    if len(given) != len(wanted):
+        raise ConfigError("arguments", found=" ".join(given), allowed=" ".join(wanted))
+    return given
 
 
 def _check_installed() -> None:

@@ -22,6 +22,7 @@ from ores.adapters.sunspec.image import CONDUCTORS, Options
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError
+from ores.module.run import Running
 
 PROTOCOLS: Final = ("sunspec",)
 
@@ -78,18 +79,7 @@ def serve(
                 period_s=period_s * READ_SHARE,
             )
             async with serving(adapter, directory, clock=clock, port=port, report_period_s=period_s) as it:
-                code = it.desk.code if it.pins.controller() is None else None
-                if as_json:
-                    said = {"id": it.identity.id, "port": it.server.port, "code": code}
-                    sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
-                    sys.stdout.flush()
-                else:
-                    paired = "paired" if code is None else f"pairing code [bold]{code}[/]"
-                    mode = "controlled" if options.control else "only read"
-                    Console(stderr=True).print(
-                        f"{adapter.about.name} {it.identity.id} listens on port {it.server.port}, "
-                        f"{paired}; the device is {mode}"
-                    )
+                announce(it, adapter.about.name, controlled=options.control, as_json=as_json)
                 await stop.wait()
         finally:
             registers.close()
@@ -97,15 +87,41 @@ def serve(
     clocks.run(main, speed=1)
 
 
-def address_of(device: str) -> tuple[str, int]:
+def announce(it: Running, name: str, *, controlled: bool, as_json: bool) -> None:
+    """Say where an adapted device listens, and its pairing code.
+
+    Args:
+        it: The module that it has become.
+        name: Of the device.
+        controlled: It may be commanded.
+        as_json: For programs.
+    """
+    code = it.desk.code if it.pins.controller() is None else None
+    if as_json:
+        said = {"id": it.identity.id, "port": it.server.port, "code": code}
+        sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+        sys.stdout.flush()
+        return
+    paired = "paired" if code is None else f"pairing code [bold]{code}[/]"
+    mode = "controlled" if controlled else "only read"
+    Console(stderr=True).print(
+        f"{name} {it.identity.id} listens on port {it.server.port}, {paired}; the device is {mode}"
+    )
+
+
+def address_of(device: str, usual: int = PORT) -> tuple[str, int]:
     """Host and port of what a person wrote: HOST, HOST:PORT or [V6]:PORT.
+
+    Args:
+        device: What was written.
+        usual: Port where none was.
 
     Raises:
         ConfigError: The port is none.
     """
     host, colon, port = device.rpartition(":")
     if not colon or device.endswith("]") or (":" in host and not host.startswith("[")):
-        return device.strip("[]"), PORT
+        return device.strip("[]"), usual
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         raise ConfigError("port", found=port, allowed="1 to 65535")
     return host.strip("[]"), int(port)

@@ -1,0 +1,254 @@
+"""What an element has been told, and what has become of it: written, read back, renewed, overridden."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from ores.adapters.modbus import Rejected, Tables
+from ores.adapters.templates.expression import Values
+from ores.adapters.templates.form import Template
+from ores.adapters.templates.reader import Words
+from ores.adapters.templates.steering import Steering, Wanted, Write, holds, requests, shown_by
+from ores.module import Answer, Ceilings, Effective, Refused
+
+RENEW_SHARE: Final = 0.5
+"""Of the time after which the device ends a command."""
+RETRY_MAX_S: Final = 60.0
+SHOWS_AFTER_S: Final = 3.0
+"""Many devices show what was written only with their next cycle."""
+OVERRIDDEN_S: Final = 60.0
+"""For so long it is shown that somebody else has changed what we had written."""
+DAY_S: Final = 86_400.0
+NOT_TAKEN: Final = "command_not_taken"
+OVERRIDDEN: Final = "command_overridden"
+SPENT: Final = "write_budget_spent"
+_NOT_KEPT: Final = "it does not keep what was written"
+_log: Final = logging.getLogger("ores.adapters")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """To the device, and what time it is.
+
+    Attributes:
+        registers: To write to.
+        read: Reads points again.
+        now_s: Process time.
+        utc_s: Wall time.
+    """
+
+    registers: Tables
+    read: Callable[[list[str]], Awaitable[Words]]
+    now_s: float
+    utc_s: float
+
+
+class Budget:
+    """How often points that are kept in flash may be written: so many times in any 24 hours.
+
+    Args:
+        template: Of the device.
+        spent: Wall times of earlier writes, by point.
+    """
+
+    def __init__(self, template: Template, spent: dict[str, list[float]]) -> None:
+        self._points: Final = template.points
+        self.spent: Final = {name: list(times) for name, times in spent.items() if name in template.points}
+
+    def allows(self, name: str, utc_s: float) -> bool:
+        """Whether this point may be written once more."""
+        most = self._points[name].writes_per_day
+        if most is None:
+            return True
+        # a clock that was set back must not lock a device for years
+        times = [at_s for at_s in self.spent.get(name, ()) if utc_s - DAY_S < at_s <= utc_s]
+        self.spent[name] = times
+        return len(times) < most
+
+    def total(self) -> int:
+        """How many writes are remembered."""
+        return sum(map(len, self.spent.values()))
+
+    def take(self, name: str, utc_s: float) -> None:
+        """It is written."""
+        if self._points[name].writes_per_day is not None:
+            self.spent.setdefault(name, []).append(utc_s)
+
+
+class Order:
+    """The command of one element.
+
+    Args:
+        element: Id, for the log.
+        steering: How it is told.
+        template: Of the device.
+        budget: Of the device.
+    """
+
+    def __init__(self, element: str, steering: Steering, template: Template, budget: Budget) -> None:
+        self._element: Final = element
+        self._steering: Final = steering
+        self.command: Final = steering.command
+        self._points: Final = template.points
+        self._budget: Final = budget
+        dog = steering.command.watchdog
+        self._renew_s: Final = (
+            None if dog.timeout_s is None or dog.any_request else RENEW_SHARE * dog.timeout_s
+        )
+        self.failsafe = Ceilings()
+        self.answer: Answer = None
+        self.bounds = False
+        self._command: Effective | None = None
+        self._written: Wanted | None = None
+        self._seen = False
+        self._written_at_s = float("-inf")
+        self._renew_at_s = 0.0
+        self._retry_at_s = 0.0
+        self._failures = 0
+        self._is_spent = False
+        self._overridden_until_s = float("-inf")
+
+    def give(self, command: Effective) -> Answer:
+        """From now on. None until something speaks against it."""
+        if command != self._command:
+            self._command = command
+            self._failures, self._retry_at_s, self.answer = 0, 0.0, None
+        return self.answer
+
+    def yield_(self) -> None:
+        """The adapter ends: what the device does not end by itself is left as the failsafe limits have it."""
+        if self._steering.command.setpoint is not None:
+            self.give(Effective(power_w=None))
+        elif self._steering.command.watchdog.timeout_s is None:
+            limits = self.failsafe
+            self.give(
+                Effective(
+                    consume_max_w=limits.consume_max_w,
+                    produce_max_w=limits.produce_max_w,
+                    current_max_a=limits.current_max_a,
+                )
+            )
+
+    def lost(self) -> None:
+        """The device was silent: what it holds now, nobody has overridden."""
+        self._written, self._seen = None, False
+
+    def faults(self, now_s: float) -> list[str]:
+        """What a person should know of it."""
+        codes = [NOT_TAKEN] if self._failures and not self._is_spent else []
+        codes += [SPENT] if self._is_spent else []
+        return [*codes, OVERRIDDEN] if now_s < self._overridden_until_s else codes
+
+    async def carry_out(self, values: Values, words: Words, line: Line) -> None:
+        """Write what has to be written, and believe it when it has been read back.
+
+        Args:
+            values: As they are now.
+            words: The registers that they came from.
+            line: To the device.
+
+        Raises:
+            Unavailable: The device does not answer any more.
+        """
+        now_s = line.now_s
+        if self._command is None or now_s < self._retry_at_s:
+            return
+        try:
+            wanted = self._steering.wanted(values, self._command, self.failsafe)
+            self.bounds = wanted.bounds
+            stands = self._stands(wanted, words)
+            if stands:
+                self._seen = True
+                self._succeeded()
+            if not self._is_due(wanted, now_s, stands=stands):
+                return
+            writes = await self._write(wanted, words, line, renewing=stands)
+            self._written, self._written_at_s, self._seen = wanted, now_s, stands
+            self._renew_at_s = now_s + (self._renew_s or 0.0)
+            again = await line.read(shown_by(self._points, writes))
+        except (Rejected, ValueError) as error:
+            self._failed(str(error), now_s)
+            return
+        if self._stands(wanted, {**words, **again}):
+            self._seen = True
+            self._succeeded()
+        elif self._failures:
+            self._failed(_NOT_KEPT, now_s)
+
+    def _is_due(self, wanted: Wanted, now_s: float, *, stands: bool) -> bool:
+        """Whether to write now.
+
+        Raises:
+            ValueError: The device has not done what was written.
+        """
+        if stands:
+            return self._renew_s is not None and wanted.bounds and now_s >= self._renew_at_s
+        if wanted != self._written:
+            return now_s >= self._written_at_s + self.command.every_s
+        if self._seen:
+            self._overridden(now_s)
+            return True
+        if now_s >= self._written_at_s + SHOWS_AFTER_S:
+            raise ValueError(_NOT_KEPT)
+        return False
+
+    def _stands(self, wanted: Wanted, words: Words) -> bool:
+        """Whether the device shows all of it; what it does not show stands when it was written last."""
+        for write in wanted.writes:
+            shown = holds(self._points, words, write)
+            if shown is None:
+                shown = self._written is not None and write in self._written.writes
+            if not shown:
+                return False
+        return True
+
+    async def _write(self, wanted: Wanted, words: Words, line: Line, *, renewing: bool) -> list[str]:
+        """The steps; what is kept in flash only where it is not there yet, and while the budget lasts."""
+        only = self.command.watchdog.refresh if renewing else ()
+        done: list[str] = []
+        steps: list[list[Write]] = []
+        for step in wanted.steps:
+            left = [
+                one
+                for one in step
+                if (not only or one.name in only)
+                and (self._points[one.name].writes_per_day is None or not holds(self._points, words, one))
+            ]
+            for one in left:
+                if not self._budget.allows(one.name, line.utc_s):
+                    self._is_spent = True
+                    most = self._points[one.name].writes_per_day
+                    raise ValueError(f"{one.name} is kept in flash, and was written {most} times in a day")
+            steps.append(left)
+        for left in steps:
+            for one in left:
+                self._budget.take(one.name, line.utc_s)
+            for address, values, function in requests(self._points, left):
+                if function == 6:
+                    await line.registers.write_one(address, values[0])
+                else:
+                    await line.registers.write(address, values)
+            done += [one.name for one in left]
+        return done
+
+    def _succeeded(self) -> None:
+        if self._failures:
+            _log.info("%s: the device does what it is told again", self._element)
+        self._failures, self._is_spent, self.answer = 0, False, None
+
+    def _failed(self, why: str, now_s: float) -> None:
+        if not self._failures:
+            _log.warning("%s: the device does not do what it is told: %s", self._element, why)
+        self._failures += 1
+        self._written, self._seen = None, False
+        self._retry_at_s = now_s + min(RETRY_MAX_S, 2.0 ** min(self._failures, 16))
+        self.answer = Refused(f"the device does not take it: {why}"[:512])
+
+    def _overridden(self, now_s: float) -> None:
+        """Somebody else writes to the device; said, and put right."""
+        if now_s >= self._overridden_until_s:
+            _log.warning("%s: somebody else has changed what it was told", self._element)
+        self._overridden_until_s = now_s + OVERRIDDEN_S

@@ -1,0 +1,161 @@
+"""Registers into values and back, by what a template says of each point. Pure; no register is believed.
+
+value = raw × scale. What is marked as none, cannot be of its quantity, or is no number, is None.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+SIZES: Final[Mapping[str, int]] = {
+    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "text": 0,
+}  # fmt: skip
+"""Registers of each type; those of a text are told by the point."""
+RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "W": (-1e6, 1e6), "var": (-1e6, 1e6), "VA": (-1e6, 1e6), "Wh": (0.0, 1e12), "V": (0.0, 2000.0),
+    "A": (-10_000.0, 10_000.0), "Ah": (0.0, 1e6), "Hz": (40.0, 70.0), "%": (0.0, 100.0), "°C": (-60.0, 200.0),
+    "s": (0.0, 1e9), "min": (0.0, 1e7), "ohm": (0.0, 1e9),
+}  # fmt: skip
+"""What each unit can be where the template says nothing narrower."""
+Table = Literal["holding", "input"]
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One value of a device. The fields are those of the format."""
+
+    at: int
+    table: Table = "holding"
+    type: str = "uint16"
+    registers: int = 0
+    words: str = "high_first"
+    bytes: str = "high_first"
+    scale: float = 1.0
+    unit: str = "1"
+    none: tuple[int, ...] = ()
+    least: float | None = None
+    most: float | None = None
+    means: str = ""
+    values: dict[int, float] | None = None
+    static: bool = False
+    optional: bool = False
+    function: int = 16
+    write_only: bool = False
+    readback: str = ""
+    tolerance: int = 0
+    writes_per_day: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many registers it takes."""
+        return SIZES[self.type] or self.registers
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between which values it is believed, in its unit."""
+        least, most = RANGES.get(self.unit, (-math.inf, math.inf))
+        return (least if self.least is None else self.least), (most if self.most is None else self.most)
+
+    @property
+    def wraps_at(self) -> float | None:
+        """Where a counter begins anew at 0, in its unit; None for what does not wrap."""
+        if self.type not in {"uint16", "uint32", "int16", "int32"} or self.unit != "Wh":
+            return None
+        bits = 16 * self.size - (1 if self.type.startswith("int") else 0)
+        return float(1 << bits) * self.scale
+
+
+def raw_of(point: Point, words: Sequence[int]) -> float | None:
+    """What stands in the registers of a number, not scaled; None for what is no number.
+
+    Args:
+        point: Of a number.
+        words: Its registers, each 0 to 65 535, in the order of the wire.
+    """
+    data = _bytes_of(point, words)
+    if point.type == "float32":
+        (value,) = struct.unpack(">f", data)
+        return float(value) if math.isfinite(value) else None
+    return float(int.from_bytes(data, "big", signed=point.type.startswith("int")))
+
+
+def number(point: Point, words: Sequence[int]) -> float | None:
+    """The value in the point's unit; None where it is not known."""
+    raw = raw_of(point, words)
+    if raw is None or (point.none and _unsigned(point, words) in point.none):
+        return None
+    if point.values is not None:
+        return point.values.get(int(raw))
+    value = scaled(raw, point.scale)
+    least, most = point.range
+    return value if least <= value <= most else None
+
+
+def text(point: Point, words: Sequence[int]) -> str | None:
+    """A text without what fills it up; None where nothing is left."""
+    data = _bytes_of(point, words).split(b"\0", 1)[0]
+    found = "".join(one for one in data.decode("utf-8", "replace") if one.isprintable())
+    return found.replace("\N{REPLACEMENT CHARACTER}", "").strip()[:64] or None
+
+
+def scaled(raw: float, scale: float) -> float:
+    """Raw × scale; a tenth is a division by ten, which rounds once, so that 2301 × 0.1 is 230.1."""
+    inverse = 1.0 / scale
+    whole = round(inverse)
+    return raw / whole if abs(inverse) > 1 and abs(inverse - whole) < 1e-9 * abs(inverse) else raw * scale
+
+
+def registers_of(point: Point, value: float) -> list[int]:
+    """The registers that hold a value.
+
+    Args:
+        point: To be written.
+        value: In its unit; rounded towards 0, so that it never asks for more.
+
+    Raises:
+        ValueError: The point cannot hold it.
+    """
+    raw = scaled(value, 1.0 / point.scale)
+    if not math.isfinite(raw):
+        raise ValueError(f"{value} is no number that can be written")
+    if point.type == "float32":
+        return _words_of(point, struct.pack(">f", raw))
+    whole = math.floor(raw + 1e-9) if raw >= 0 else math.ceil(raw - 1e-9)
+    try:
+        data = whole.to_bytes(2 * point.size, "big", signed=point.type.startswith("int"))
+    except OverflowError:
+        raise ValueError(f"a {point.type} cannot hold {whole}") from None
+    if point.none and int.from_bytes(data, "big") in point.none:
+        raise ValueError(f"{whole} means that there is no value")
+    return _words_of(point, data)
+
+
+def agrees(point: Point, words: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether registers hold what was wanted, as well as the device can hold it."""
+    if list(words) == list(wanted):
+        return True
+    found, asked = raw_of(point, words), raw_of(point, wanted)
+    if found is None or asked is None:
+        return False
+    return abs(found - asked) <= point.tolerance
+
+
+def _unsigned(point: Point, words: Sequence[int]) -> int:
+    return int.from_bytes(_bytes_of(point, words), "big")
+
+
+def _bytes_of(point: Point, words: Sequence[int]) -> bytes:
+    """High byte first, whatever the wire has."""
+    ordered = words if point.words == "high_first" else list(reversed(words))
+    order: Literal["big", "little"] = "big" if point.bytes == "high_first" else "little"
+    return b"".join(word.to_bytes(2, order) for word in ordered)
+
+
+def _words_of(point: Point, data: bytes) -> list[int]:
+    order: Literal["big", "little"] = "big" if point.bytes == "high_first" else "little"
+    words = [int.from_bytes(data[at : at + 2], order) for at in range(0, len(data), 2)]
+    return words if point.words == "high_first" else words[::-1]
