@@ -20,6 +20,7 @@ from ores.link.errors import ConfigError, Disconnected, Forbidden
 
 ANSWER_S: Final = 5.0
 """For a connection, and for each answer; of the wall."""
+CANCEL_AGAIN_S: Final = 1.0
 KEEP_ALIVE_S: Final = 20
 """After one and a half of these the broker tells the others that we are gone (MQTT 3.1.1, 3.1.2.10)."""
 PAYLOAD_MAX_BYTES: Final = 65_536
@@ -153,6 +154,19 @@ async def connected(
         yield Connection(client, broker.label)
     finally:
         await _end(client)
+
+
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """End tasks that use a connection: each is cancelled until it has ended.
+
+    Until Python 3.12 `asyncio.wait_for`, which the library uses, forgets a cancellation that comes together
+    with what it waits for.
+    """
+    running = {task for task in tasks if not task.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
 async def _end(client: aiomqtt.Client) -> None:

@@ -25,7 +25,7 @@ import msgspec
 
 import ores
 from ores.adapters.mqtt.address import Broker, broker_of
-from ores.adapters.mqtt.broker import Connection, Message, Will, connected
+from ores.adapters.mqtt.broker import Connection, Message, Will, connected, end
 from ores.control.topology import compile_topology
 from ores.hub.doors import mqtt_energy
 from ores.hub.doors.mqtt_controls import Controls
@@ -97,10 +97,11 @@ class MqttDoor:
     async def run(self) -> None:
         """Show the hub until cancelled; a broker that is away is tried ever more rarely."""
         counting = asyncio.create_task(self._count(), name="MQTT counters")
+        showing = asyncio.create_task(self._keep_connected(), name="MQTT connection")
         try:
-            await self._keep_connected()
+            await asyncio.wait({counting, showing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await _stop(counting)
+            await end(counting, showing)
             self._totals.save()
 
     async def _count(self) -> None:
@@ -139,17 +140,16 @@ class MqttDoor:
             hearing = asyncio.create_task(self._hear(to), name="MQTT commands")
             telling = asyncio.create_task(self._tell(to), name="MQTT states")
             try:
-                await to.subscribe(self._listens_to())
                 done, _ = await asyncio.wait({hearing, telling}, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
             except asyncio.CancelledError:
-                await _stop(hearing, telling)
+                await end(hearing, telling)
                 with suppress(OresError):  # it is said by the last will where it cannot be said now
                     await to.publish(f"{self._base}/status", OFFLINE, retain=True, sure=True)
                 raise
             finally:
-                await _stop(hearing, telling)
+                await end(hearing, telling)
 
     async def _hear(self, to: Connection) -> None:
         async for message in to.messages():
@@ -189,6 +189,7 @@ class MqttDoor:
         self._wake.set()
 
     async def _tell(self, to: Connection) -> None:
+        await to.subscribe(self._listens_to())
         again_at_s = self._clock.now()
         while True:
             now_s = self._clock.now()
@@ -332,14 +333,6 @@ class MqttDoor:
             "sw_version": what.firmware_version,
             "via_device": hub,
         }
-
-
-async def _stop(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, OresError):
-            await task
 
 
 def _every_s(options: Mapping[str, str]) -> float:
