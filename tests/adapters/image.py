@@ -27,7 +27,16 @@ from ores.link.clock import Clock
 from ores.link.errors import TimedOut
 
 FOLDER = Path(__file__).parent / "images"
-FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q", "f32": ">f"}
+FORMATS = {
+    "u16": ">H",
+    "i16": ">h",
+    "u32": ">I",
+    "i32": ">i",
+    "u64": ">Q",
+    "i64": ">q",
+    "f32": ">f",
+    "f64": ">d",
+}
 
 
 def words(said: object) -> list[int]:
@@ -38,7 +47,7 @@ def words(said: object) -> list[int]:
     if kind == "text":
         data = " ".join(rest[1:]).encode().ljust(2 * int(rest[0]), b"\0")
     else:
-        number = float(rest[-1]) if kind == "f32" else int(rest[-1], 0)
+        number = float(rest[-1]) if kind[0] == "f" else int(rest[-1], 0)
         data = struct.pack(FORMATS[kind], number)
     found = [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
     return found[::-1] if "low" in rest else found

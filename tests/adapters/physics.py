@@ -23,3 +23,67 @@ def _sdm630(image: Image) -> Callable[[float], None]:
         image.set("input", 0x0048, f"f32 {at['wh'] / 1000}")
 
     return step
+
+
+@living("sungrow-sh")
+def _sungrow(image: Image) -> Callable[[float], None]:
+    """A hybrid that follows its external mode for as long as the heartbeat lasts, and its limit for ever."""
+    at = {"battery": 0.0, "pv": 4200.0, "soc": 55.0, "in": 1_222_200.0, "out": 1_111_100.0, "left": 0.0}
+
+    def step(dt_s: float) -> None:
+        if at["left"] > 0 and not (at["left"] := max(0.0, at["left"] - dt_s)):
+            image.set("holding", 13049, 0)
+        image.set("holding", 13079, round(at["left"]))
+        external = image.get(13049) == 3
+        sign = {0xAA: 1.0, 0xBB: -1.0}.get(int(image.get(13050)), 0.0)
+        wanted = sign * image.get(13051) if external else 500.0
+        at["battery"] += min(max(wanted - at["battery"], -20_000 * dt_s), 20_000 * dt_s)
+        limit_w = 10.0 * image.get(13089) if image.get(13088) == 0xAA else 10_000.0
+        at["pv"] = min(4200.0, max(0.0, limit_w + at["battery"]))
+        wh = at["battery"] * dt_s / 3600
+        at["in" if wh > 0 else "out"] += abs(wh)
+        at["soc"] = min(100.0, max(0.0, at["soc"] + 100 * wh / 9600))
+        image.set("input", 13021, f"i16 {round(abs(at['battery']))}")
+        image.set("input", 13000, 2 if at["battery"] > 0 else 4)
+        image.set("input", 13022, round(10 * at["soc"]))
+        image.set("input", 13040, f"u32 low {int(at['in'] / 100)}")
+        image.set("input", 13026, f"u32 low {int(at['out'] / 100)}")
+        image.set("input", 5016, f"u32 low {round(at['pv'])}")
+        image.set("input", 13033, f"i32 low {round(at['pv'] - at['battery'])}")
+        image.set("input", 13009, f"i32 low {round(at['pv'] - at['battery'] - 900)}")
+
+    def written() -> None:
+        address, values = image.writes[-1]
+        if address == 13079:
+            at["left"] = float(values[0])
+
+    image.on_write = written
+    return step
+
+
+@living("alfen-eve")
+def _alfen(image: Image) -> Callable[[float], None]:
+    """A charger at which a car charges with all that it may, until nobody renews the limit."""
+    at = {"wh": 1_234_567.5, "left": 0.0, "a": 0.0}
+
+    def step(dt_s: float) -> None:
+        at["left"] = max(0.0, at["left"] - dt_s)
+        allowed_a = image.get(1210, "f32") if at["left"] else image.get(1212, "f32")
+        wanted_a = min(allowed_a, 16.0) if allowed_a >= 6 else 0.0
+        at["a"] += min(max(wanted_a - at["a"], -40 * dt_s), 40 * dt_s)
+        at["wh"] += 690 * at["a"] * dt_s / 3600
+        for one in range(3):
+            image.set("holding", 320 + 2 * one, f"f32 {at['a']}")
+            image.set("holding", 338 + 2 * one, f"f32 {230 * at['a']}")
+        image.set("holding", 344, f"f32 {690 * at['a']}")
+        image.set("holding", 374, f"f64 {at['wh']}")
+        image.set("holding", 1201, "text 5 C2" if at["a"] >= 1 else "text 5 B2")
+        image.set("holding", 1206, f"f32 {allowed_a}")
+        image.set("holding", 1208, f"u32 {round(at['left'])}")
+
+    def written() -> None:
+        if image.writes[-1][0] == 1210:
+            at["left"] = 60.0
+
+    image.on_write = written
+    return step

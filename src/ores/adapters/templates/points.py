@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 
 SIZES: Final[Mapping[str, int]] = {
-    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "text": 0,
+    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4, "text": 0,
 }  # fmt: skip
 """Registers of each type; those of a text are told by the point."""
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
@@ -22,6 +22,7 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "s": (0.0, 1e9), "min": (0.0, 1e7), "ohm": (0.0, 1e9),
 }  # fmt: skip
 """What each unit can be where the template says nothing narrower."""
+_FLOATS: Final[Mapping[str, str]] = {"float32": ">f", "float64": ">d"}
 Table = Literal["holding", "input"]
 
 
@@ -77,8 +78,8 @@ def raw_of(point: Point, words: Sequence[int]) -> float | None:
         words: Its registers, each 0 to 65 535, in the order of the wire.
     """
     data = _bytes_of(point, words)
-    if point.type == "float32":
-        (value,) = struct.unpack(">f", data)
+    if (form := _FLOATS.get(point.type)) is not None:
+        (value,) = struct.unpack(form, data)
         return float(value) if math.isfinite(value) else None
     return float(int.from_bytes(data, "big", signed=point.type.startswith("int")))
 
@@ -122,8 +123,8 @@ def registers_of(point: Point, value: float) -> list[int]:
     raw = scaled(value, 1.0 / point.scale)
     if not math.isfinite(raw):
         raise ValueError(f"{value} is no number that can be written")
-    if point.type == "float32":
-        return _words_of(point, struct.pack(">f", raw))
+    if (form := _FLOATS.get(point.type)) is not None:
+        return _words_of(point, _packed(form, raw))
     whole = math.floor(raw + 1e-9) if raw >= 0 else math.ceil(raw - 1e-9)
     try:
         data = whole.to_bytes(2 * point.size, "big", signed=point.type.startswith("int"))
@@ -142,6 +143,13 @@ def agrees(point: Point, words: Sequence[int], wanted: Sequence[int]) -> bool:
     if found is None or asked is None:
         return False
     return abs(found - asked) <= point.tolerance
+
+
+def _packed(form: str, raw: float) -> bytes:
+    try:
+        return struct.pack(form, raw)
+    except OverflowError:
+        raise ValueError(f"{raw} is no number that can be written") from None
 
 
 def _unsigned(point: Point, words: Sequence[int]) -> int:
