@@ -374,6 +374,15 @@ class Bench:
         found: dict[str, Any] = frame["state"]
         return found
 
+    async def state_now(self, wanted: Callable[[dict[str, Any]], object] = bool) -> dict[str, Any]:
+        """What `GET /state` says; where that is not what is wanted, what the stream says next.
+
+        Raises:
+            Failed: Not answered with 200, or no state came.
+        """
+        found: dict[str, Any] = await self.get("/state")
+        return found if wanted(found) else await self.next_state()
+
     async def lease(self, elements: Mapping[str, Any], *, ttl_s: float = 5.0, **other: Any) -> dict[str, Any]:
         """A lease message with the next `seq`, answering the newest state; `other` overrides fields."""
         state = await self.state()

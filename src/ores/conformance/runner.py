@@ -114,8 +114,8 @@ class Runner(Generic[BenchT]):
 
     async def _section(self, section: Section[BenchT], lateness: Lateness) -> list[Result]:
         wanted = [check for check in section.checks if self.only is None or check.name in self.only]
-        if not wanted and self.only is not None and section.begin is None:
-            return []
+        if not wanted and self.only is not None and (section.begin is None or not section.checks):
+            return []  # a section without checks begins what is judged later, in a whole judgement
         if self.given_up:
             return [await self._check(check, lateness, None) for check in wanted]
         self.say(section.title)

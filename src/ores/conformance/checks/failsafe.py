@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from ores.conformance.checks.moving import (
 )
 
 TTL_S = 2.0
+BRIEF_S = 0.5
 LATE_S = 1.0
 DAY_S = 86_400
 NAMES = {"consume": "consume_max_w", "produce": "produce_max_w", "current": "current_max_a"}
@@ -166,7 +168,9 @@ async def absent_limit_is_failsafe(bench: Bench) -> None:
     failsafe = round(rating / 4)
     await bench.put("/failsafe", {"elements": {element["id"]: {way: failsafe}}})
     await bench.give({}, ttl_s=4)
-    state = await bench.next_state()
+    state = await bench.state_now(
+        lambda told: (point(told, element["id"], "limit", way) or math.inf) <= failsafe
+    )
     now, by = point(state, element["id"], "limit", way), point(state, element["id"], "limit", "limited_by")
     await bench.put("/failsafe", {"elements": {}})
     need(
@@ -180,7 +184,7 @@ async def absent_limit_is_failsafe(bench: Bench) -> None:
 async def failsafe_binds_policy(bench: Bench) -> None:
     """SAFE-004: a dead hub must not let a home export that must not."""
     await bench.pause(0.2)
-    await bench.give({}, ttl_s=0.5)
+    await bench.give({}, ttl_s=BRIEF_S)
     await bench.next_state(lambda found: not found.get("lease"), timeout_s=5, what="a state without a lease")
     for element, way, now_w in (await flowing(bench))[:1]:
         bound_w = round(now_w / 3)
@@ -190,7 +194,8 @@ async def failsafe_binds_policy(bench: Bench) -> None:
         return
     element, way, _ = a_limit(bench)
     await bench.put("/failsafe", {"elements": {element["id"]: {way: 0}}})
-    now = point(await bench.next_state(), element["id"], "limit", way)
+    state = await bench.state_now(lambda told: point(told, element["id"], "limit", way) == 0)
+    now = point(state, element["id"], "limit", way)
     await bench.put("/failsafe", {"elements": {}})
     need(now == 0, f"without a lease {element['id']} has {way} {now}; its failsafe limit of 0 is demanded")
 
@@ -290,7 +295,7 @@ async def policy_first_is_default(bench: Bench) -> None:
     kind = (await bench.get("/policy")).get("kind")
     need(policies, "the description offers no policy; one is the least")
     need(kind in policies, f"GET /policy says {kind!r}; the description offers {policies}")
-    said = (await bench.next_state()).get("policy")
+    said = (await bench.state_now(lambda told: told.get("policy") == kind)).get("policy")
     need(said == kind, f"GET /policy says {kind!r}, and the state says {said!r}")
 
 
@@ -315,7 +320,7 @@ async def policy_idles_without_input(bench: Bench) -> None:
     answer = await bench.put("/policy", {"kind": "schedule", "schedule": []})
     if answer.status >= 400:
         return  # a schedule without slots is refused: that is as safe
-    await bench.calm()
+    await bench.give({}, ttl_s=BRIEF_S)
     state = await reached(bench, lambda found: not found.get("lease"), 5, "no lease is in force")
     await bench.put_back()
     for element in bench.having("setpoint"):
@@ -328,7 +333,7 @@ async def policy_schedule(bench: Bench) -> None:
     """POL-005: slots repeat each day in UTC, and the last one of a day lasts until the first of the next."""
     if "schedule" not in _policies(bench):
         not_applicable("it offers no schedule")
-    await bench.calm()
+    await bench.give({}, ttl_s=BRIEF_S)
     state = await reached(bench, lambda found: not found.get("lease"), 5, "no lease is in force")
     now = _utc(state)
     now_s = now.hour * 3600 + now.minute * 60 + now.second
@@ -399,7 +404,7 @@ async def reserve_kept(bench: Bench) -> None:
     asked_w = -min(bench.options.power_max_w, float(declared(store, "setpoint")["produce_max_w"]) / 2)
     await bench.give({store["id"]: {"setpoint": {"power_w": asked_w}}}, ttl_s=15)
     await bench.pause(response_s(store))
-    after = await bench.next_state()
+    after = await bench.state_now()
     flows_w, in_force_w = power_w(after, store["id"]), point(after, store["id"], "setpoint", "power_w")
     await bench.calm()
     await bench.put_back()

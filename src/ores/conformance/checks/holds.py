@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ores.conformance.bench import Bench, Element
@@ -20,6 +21,7 @@ from ores.conformance.checks.moving import (
     response_s,
     tolerance_w,
 )
+from ores.conformance.checks.seen import Seen
 
 WAYS = {"consume": "consume_max_w", "produce": "produce_max_w"}
 OWN_NEEDS = 0.02
@@ -45,21 +47,28 @@ class Followed:
 
     Attributes:
         move: What was asked.
-        before_w: Power before.
+        before: The state before.
         seen: Power and seconds after the result, for each state.
-        state: The last of them.
+        told: The last state that the stream told.
+        state: The state when all was over.
     """
 
     move: Move
-    before_w: float
+    before: Seen
     seen: tuple[tuple[float, float], ...]
+    told: Seen
     state: Mapping[str, Any]
+
+    @property
+    def before_w(self) -> float:
+        """Power before."""
+        return power_w(self.before.state, self.move.id) or 0.0
 
 
 async def followed(bench: Bench) -> Followed:
     """Give a set-point and watch until its response time is over."""
     move = await a_move(bench)
-    before_w = power_w(await bench.state(), move.id) or 0.0
+    before = Seen(bench.elapsed_s, await bench.state())
     result = await bench.give({move.id: {"setpoint": {"power_w": move.power_w}}}, ttl_s=20)
     need(
         result["result"] == "applied",
@@ -69,13 +78,12 @@ async def followed(bench: Bench) -> Followed:
     stream = await bench.stream()
     begun, asked_s = len(stream.states), bench.elapsed_s
     await bench.pause(response_s(move.element) + SETTLE_S)
-    await bench.next_state()
+    last, told = await bench.state_now(), Seen(*stream.states[-1])
+    states = [*stream.states[begun:], (bench.elapsed_s, last)]
     seen = tuple(
-        (at_s - asked_s, found)
-        for at_s, state in stream.states[begun:]
-        if (found := power_w(state, move.id)) is not None
+        (at_s - asked_s, found) for at_s, state in states if (found := power_w(state, move.id)) is not None
     )
-    return Followed(move, before_w, seen, stream.states[-1][1])
+    return Followed(move, before, seen, told, last)
 
 
 @section.check("setpoint-followed", timed=True)
@@ -123,7 +131,7 @@ async def state_effective_values(bench: Bench) -> None:
         rating_w = float(declared(element, "rating").get(way, 0))
         half_w = round(rating_w / 2)
         await bench.give({element["id"]: {"limit": {way: half_w}}}, ttl_s=5)
-        state = await _newest(bench)
+        state = await bench.state_now(partial(_limited, name=element["id"], way=way, bound_w=half_w))
         found_w = point(state, element["id"], "limit", way)
         by = point(state, element["id"], "limit", "limited_by")
         need(
@@ -153,7 +161,8 @@ async def state_setpoint_range(bench: Bench) -> None:
         not_applicable(f"{move.id} has no limit in the direction that could be tried")
     bound_w = _whole(move.element, abs(move.power_w) / 2)
     await bench.give({move.id: {"limit": {way: bound_w}}}, ttl_s=5)
-    offered_w = point(await _newest(bench), move.id, "setpoint", way)
+    now = await bench.state_now(lambda now: (point(now, move.id, "setpoint", way) or 0) <= bound_w + 1)
+    offered_w = point(now, move.id, "setpoint", way)
     need(
         offered_w is not None and offered_w <= bound_w + 1,
         f"{move.id} is limited to {way} {bound_w:g} and says that set-points up to {offered_w} could be "
@@ -226,7 +235,7 @@ async def limit_binds_policy(bench: Bench) -> None:
     element = elements[0]
     way = _way(element)
     await bench.give({element["id"]: {"limit": {way: 0}}}, ttl_s=5)
-    state = await _newest(bench)
+    state = await bench.state_now(lambda now: point(now, element["id"], "limit", way) == 0)
     found_w = point(state, element["id"], "limit", way)
     need(found_w == 0, f"{element['id']} was leased {way} 0 without a set-point, and says {found_w}")
     await bench.calm()
@@ -249,7 +258,7 @@ async def own_bounds_enforced(bench: Bench) -> None:
         "clipped is demanded",
     )
     await bench.pause(response_s(move.element))
-    state = await bench.next_state()
+    state = await bench.state_now()
     in_force_w, flows_w = point(state, move.id, "setpoint", "power_w"), power_w(state, move.id)
     await bench.calm()
     for what, found_w in (("setpoint.power_w", in_force_w), ("power_w", flows_w)):
@@ -433,9 +442,10 @@ async def _move_or_none(bench: Bench) -> Move | None:
         return None
 
 
-async def _newest(bench: Bench) -> Mapping[str, Any]:
-    """A state that was made after the last result."""
-    return await bench.next_state()
+def _limited(state: Mapping[str, Any], name: str, way: str, bound_w: float) -> bool:
+    """Whether a limit, and not the rating, is what is told to be in force."""
+    found_w, by = point(state, name, "limit", way), point(state, name, "limit", "limited_by")
+    return found_w is not None and found_w <= bound_w + 1 and by not in {None, "rating"}
 
 
 def _limits(element: Element) -> set[str]:

@@ -8,7 +8,8 @@ from itertools import groupby, pairwise
 from typing import Final
 
 from ores.conformance.bench import Bench, Element
-from ores.conformance.check import Section, need, not_applicable
+from ores.conformance.check import Failed, NotApplicable, Section, need, not_applicable
+from ores.conformance.checks.holds import followed
 from ores.conformance.checks.moving import NOISE_W, SETTLE_S, declared, response_s
 from ores.conformance.checks.readings import at_connection_point
 from ores.conformance.checks.seen import Seen, all_seen, flow_w, number, steps
@@ -38,26 +39,39 @@ class Swing:
         element: Whose.
         wanted_w: Positive into it.
         before: The state before.
-        after: States from when the response time was over.
+        after: A state of when the response time was over.
     """
 
     element: Element
     wanted_w: float
     before: Seen
-    after: tuple[Seen, ...]
+    after: Seen
 
 
 async def swung(bench: Bench) -> tuple[Swing, ...]:
     """A set-point in each direction that an element can follow now; the first element that can."""
+    seen = await _seen_before(bench)
     for element in bench.having("setpoint"):
-        found = [
-            await _swing(bench, element, power_w)
-            for power_w in _both_ways(bench, element, await bench.state())
-        ]
+        found = [one for one in seen if one.element["id"] == element["id"]]
+        known = {one.wanted_w > 0 for one in found}
+        wanted = _both_ways(bench, element, await bench.state())
+        found += [await _swing(bench, element, power_w) for power_w in wanted if (power_w > 0) not in known]
         await bench.calm()
         if found:
             return tuple(found)
     return ()
+
+
+async def _seen_before(bench: Bench) -> list[Swing]:
+    """The move of another scenario, where it was one of those that are wanted here."""
+    try:
+        found = await bench.once(followed)
+    except (Failed, NotApplicable):
+        return []
+    late = found.told.at_s >= found.before.at_s + response_s(found.move.element)
+    if not late or abs(found.move.power_w) < LIVELY_W:
+        return []
+    return [Swing(found.move.element, found.move.power_w, found.before, found.told)]
 
 
 def _both_ways(bench: Bench, element: Element, state: dict[str, object]) -> list[float]:
@@ -78,10 +92,12 @@ async def _swing(bench: Bench, element: Element, power_w: float) -> Swing:
     before = Seen(bench.elapsed_s, await bench.state())
     await bench.give({element["id"]: {"setpoint": {"power_w": power_w}}}, ttl_s=response_s(element) + 10)
     stream = await bench.stream()
-    await bench.pause(response_s(element) + SETTLE_S)
+    await bench.pause(response_s(element))
     begun = len(stream.states)
-    await bench.next_state()
-    return Swing(element, power_w, before, tuple(Seen(at_s, state) for at_s, state in stream.states[begun:]))
+    await bench.pause(SETTLE_S)
+    if len(stream.states) == begun:
+        await bench.next_state()
+    return Swing(element, power_w, before, Seen(*stream.states[-1]))
 
 
 async def swings(bench: Bench) -> tuple[Swing, ...]:
@@ -93,7 +109,7 @@ async def swings(bench: Bench) -> tuple[Swing, ...]:
 async def sign_of_power(bench: Bench) -> None:
     """QTY-001: charging is positive and discharging negative; the sun never flows into a panel."""
     for swing in await swings(bench):
-        found_w = flow_w(swing.after[-1], swing.element["id"])
+        found_w = flow_w(swing.after, swing.element["id"])
         need(
             found_w is None or abs(found_w) <= LIVELY_W or found_w * swing.wanted_w > 0,
             f"{swing.element['id']} was asked for {swing.wanted_w:g} W and tells {found_w} W; "
@@ -155,7 +171,7 @@ async def _counted_as_told(bench: Bench, meter: Element) -> None:
 
 
 def _change_w(swing: Swing, element: str) -> float | None:
-    before, after = flow_w(swing.before, element), flow_w(swing.after[-1], element)
+    before, after = flow_w(swing.before, element), flow_w(swing.after, element)
     return None if before is None or after is None else after - before
 
 
@@ -167,7 +183,7 @@ async def state_values_fresh(bench: Bench) -> None:
         not_applicable("no element can follow a set-point now, so that nothing shows how old a value is")
     for swing in found:
         name = swing.element["id"]
-        first, last = swing.before.points(name, "ac_measure"), swing.after[-1].points(name, "ac_measure")
+        first, last = swing.before.points(name, "ac_measure"), swing.after.points(name, "ac_measure")
         power_w = number(last.get("power_w"))
         if power_w is None or not last.get("terminals"):
             continue

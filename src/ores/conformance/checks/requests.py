@@ -143,7 +143,7 @@ async def request_interlocked(bench: Bench) -> None:
             "refused interlocked is demanded",
         )
     await bench.pause(LATER_S)
-    after = await bench.next_state()
+    after = await bench.get("/state")
     for one in tried:
         for capability, name, done in (("job", "phase", "running"), ("form_grid", "forming", True)):
             was, now = (point(state, one.id, capability, name) for state in (before, after))

@@ -218,16 +218,25 @@ class HubBench:
 
     # Modules
 
-    async def player(self, name: str, *parts: Part, paired: bool = True, **how: Any) -> Player:
+    async def player(
+        self, name: str, *parts: Part, paired: bool = True, reached_by: str = "", **how: Any
+    ) -> Player:
         """A played module, which hangs on the house; paired unless it is said otherwise.
+
+        Args:
+            name: Of the module.
+            parts: Its elements.
+            paired: The hub is to pair with it.
+            reached_by: The address on which it listens; without one, that by which the hub is reached.
+            how: What else is special about it.
 
         Raises:
             Failed: The hub does not pair with it.
         """
         made = Player(name, list(parts), self.house, self.transcript, lambda: self.elapsed_s, **how)
-        return await self.bring(made, paired=paired)
+        return await self.bring(made, paired=paired, reached_by=reached_by)
 
-    async def bring(self, player: Player, *, paired: bool = True) -> Player:
+    async def bring(self, player: Player, *, paired: bool = True, reached_by: str = "") -> Player:
         """Start a played module that is made already, and hang it on the house.
 
         Raises:
@@ -236,7 +245,7 @@ class HubBench:
         self.players[player.name] = player
         self.all_players.append(player)
         self.house.parts.extend(player.parts.values())
-        await player.start(self.hub_host)
+        await player.start(reached_by or self.hub_host)
         if paired:
             await self.pair(player)
         return player

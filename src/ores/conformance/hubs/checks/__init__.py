@@ -7,6 +7,7 @@ from typing import Final
 from ores.conformance.check import Section
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks import (
+    beside,
     decisions,
     doors,
     flexibility,
@@ -29,21 +30,23 @@ from ores.conformance.hubs.checks import (
 
 SECTIONS: Final[tuple[Section[HubBench], ...]] = (
     doors.early,
-    people.section,
     joining.section,
+    beside.section,
+    people.section,
     doors.section,
+    proposing.section,
     tolerance.section,
     links.section,
-    proposing.section,
+    people.later,
     sending.section,
-    live.section,
     modules.section,
+    live.section,
+    preferences.section,
+    island.section,
     live.later,
     notices.section,
     history.section,
-    preferences.section,
     flexibility.section,
-    island.section,
     decisions.section,
     restarts.section,
     messages.section,

@@ -17,7 +17,6 @@ from ores.conformance.hubs import parts
 from ores.conformance.hubs.bench import HubBench, own_address
 from ores.conformance.hubs.checks.house import ready
 from ores.conformance.hubs.checks.proposing import COUNTS_S, SLACK_S, at, settle
-from ores.conformance.hubs.checks.sending import steady
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
 from ores.conformance.wire.browse import SERVICE
@@ -31,14 +30,8 @@ PAST: Final = datetime(2001, 1, 1, tzinfo=UTC)
 DELAY_MAX_S: Final = 1.0
 
 
-async def begin(bench: HubBench) -> None:
-    """The full house; what takes its time begins now."""
-    await ready(bench)
-    bench.early(keys, announced, updated, steady)
-
-
 section: Section[HubBench] = Section(
-    "links", "Changes keys, loses connections, announces what is not so, and is slow.", begin=begin
+    "links", "Changes keys, loses connections, announces what is not so, and is slow.", begin=ready
 )
 
 
@@ -169,14 +162,12 @@ def service(player: Player, *, identity: str = "", fingerprint: str = "") -> Asy
 
 async def announced(bench: HubBench) -> Announced:
     """A stranger announced rightly, one whose id is made up, and a paired module announced elsewhere."""
-    host, before = own_address(), bench.hub_host
-    bench.hub_host = host
-    try:
-        stranger, forged, false = await asyncio.gather(
-            *(bench.player(name, paired=False) for name in ("Stranger", "Forged", "False"))
+    stranger, forged, false = await asyncio.gather(
+        *(
+            bench.player(name, paired=False, reached_by=own_address())
+            for name in ("Stranger", "Forged", "False")
         )
-    finally:
-        bench.hub_host = before
+    )
     target = await bench.player("Target", parts.store("target"))
     await bench.until(lambda: target.streams, BACK_S, "the hub opened no stream")
     made_up = "a" * 26
@@ -277,14 +268,14 @@ async def hub_rereads_description(bench: HubBench) -> None:
 @section.check("hub-slow-module-alone", timed=True)
 async def hub_slow_module_alone(bench: HubBench) -> None:
     """ARCH-005: one dead device does not darken the others."""
-    slow, mad, silent = await asyncio.gather(
+    slow, mad, quiet = await asyncio.gather(
         bench.player("Slow", parts.store("slow"), paired=False),
         bench.player("Mad", parts.store("mad")),
-        bench.player("Silent", parts.store("silent")),
+        bench.player("Quiet", parts.store("quiet")),
     )
     try:
         await bench.pair(slow)
-        slow.ways.answer_after_s, mad.ways.garbled, silent.ways.silent = 4.0, True, True
+        slow.ways.answer_after_s, mad.ways.garbled, quiet.ways.silent = 4.0, True, True
         for one in (slow, mad):
             one.cut()
         await bench.pause(2.0)
@@ -296,9 +287,13 @@ async def hub_slow_module_alone(bench: HubBench) -> None:
         )
     finally:
         slow.ways.answer_after_s = 0.0
-        for one in (slow, mad, silent):
+        for one in (slow, mad, quiet):
             with contextlib.suppress(Failed):
                 await bench.remove(one)
+
+
+EARLY: Final = (keys, announced, updated)
+"""What takes its time and disturbs nothing."""
 
 
 async def _reaction_s(bench: HubBench) -> float:

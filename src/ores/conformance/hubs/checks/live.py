@@ -22,6 +22,7 @@ STREAMS: Final = 8
 STREAMS_TRIED: Final = 64
 SLACK_S: Final = 0.5
 """For the way and a busy machine."""
+WATCHED_S: Final = 2.5 * PERIOD_S
 SUM_W: Final = 1.0
 PARTS: Final = ("pv_w", "battery_w", "ev_w", "heat_w", "load_w")
 
@@ -143,17 +144,31 @@ async def hub_streams_many(bench: HubBench) -> None:
 @section.check("hub-stream-period", timed=True)
 async def hub_stream_period(bench: HubBench) -> None:
     """LIVE-002: what stands still is a hub that stands still."""
-    began_s = bench.elapsed_s
-    await bench.pause(2.5 * PERIOD_S)
-    for stream in await bench.once(watching):
+    streams = await bench.once(watching)
+    since_s = max(stream.frames[0][0] if stream.frames else bench.elapsed_s for stream in streams)
+    if _longest_s(bench, streams, since_s) > PERIOD_S + SLACK_S or bench.elapsed_s < since_s + WATCHED_S:
+        since_s = bench.elapsed_s  # the kit itself may have been busy: once more, with nothing beside
+        await bench.pause(WATCHED_S)
+    longest_s = _longest_s(bench, streams, since_s)
+    need(
+        longest_s <= PERIOD_S + SLACK_S,
+        f"{longest_s:.1f} s went by without a `live`; {PERIOD_S:g} s are the most",
+    )
+
+
+def _longest_s(bench: HubBench, streams: tuple[Stream, ...], since_s: float) -> float:
+    """The longest time without a `live` since some moment, on any of these streams.
+
+    Raises:
+        Failed: One of them has ended.
+    """
+    longest_s = 0.0
+    for stream in streams:
         need(not stream.closed, f"the stream ended by itself, with status {stream.close_code}")
-        moments = [at_s for at_s, frame in stream.frames if "live" in frame and at_s >= began_s - PERIOD_S]
-        moments.append(bench.elapsed_s)
-        longest_s = max((b - a for a, b in pairwise(moments)), default=99.0)
-        need(
-            longest_s <= PERIOD_S + SLACK_S,
-            f"{longest_s:.1f} s went by without a `live`; {PERIOD_S:g} s are the most",
-        )
+        told = [at_s for at_s, frame in stream.frames if "live" in frame and at_s >= since_s - PERIOD_S]
+        moments = [max(since_s - PERIOD_S, 0.0), *told, bench.elapsed_s]
+        longest_s = max(longest_s, *(b - a for a, b in pairwise(moments)))
+    return longest_s
 
 
 # What is known of the flow

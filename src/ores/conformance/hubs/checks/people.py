@@ -32,6 +32,7 @@ async def begin(bench: HubBench) -> None:
 section: Section[HubBench] = Section(
     "people", "Lets people and apps into the hub, and out again.", begin=begin
 )
+later: Section[HubBench] = Section("lent", "Looks whether what was lent is given back.", begin=begin)
 
 
 @section.check("hub-login-required")
@@ -418,7 +419,7 @@ async def hub_one_utility(bench: HubBench) -> None:
         )
 
 
-@section.check("hub-access-expires", timed=True)
+@later.check("hub-access-expires", timed=True)
 async def hub_access_expires(bench: HubBench) -> None:
     """USER-014: what was lent for a while is given back."""
     await bench.once(lent)

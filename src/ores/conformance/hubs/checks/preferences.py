@@ -1,16 +1,13 @@
-"""What the owner wants, and what a house may take (section 6.6); what outlives a loss of power."""
+"""What the owner wants, and what a house may take (section 6.6)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from ores.conformance.check import Section, need, short
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import again, flexibility, house
-from ores.conformance.hubs.checks.doors import certificate_at
+from ores.conformance.hubs.checks import flexibility, house
 from ores.conformance.hubs.parts import Json
 from ores.conformance.wire.caller import Answer
 
@@ -23,7 +20,6 @@ SLACK_S: Final = 0.5
 LOOK_S: Final = 1.5
 SLOP_W: Final = 25.0
 VOLTAGE_V: Final = 230.0
-BACK_S: Final = 20.0
 LEAST: Final[Json] = {"self_consumption": False, "ev_mode": "off", "reserve_pct": 0}
 ALL: Final[Json] = {
     "self_consumption": False,
@@ -192,35 +188,3 @@ async def hub_reserve_kept(bench: HubBench) -> None:
         battery.soc_pct, bench.house.base_w = soc_pct, load_w
         await bench.withdraw(wish)
         await bench.prefer()
-
-
-# What outlives a loss of power
-
-
-@section.check("hub-preferences-kept")
-async def hub_preferences_kept(bench: HubBench) -> None:
-    """HUB-019: a limit that a power cut undoes was never agreed."""
-    found = await bench.once(again.restarted)
-    before, after = found.before["/preferences"], found.after["/preferences"]
-    need(
-        same(after, before), f"before a restart preferences were {short(before)}, and after it {short(after)}"
-    )
-
-
-@section.check("certificate-stays")
-async def certificate_stays(bench: HubBench) -> None:
-    """IDENT-009: some TLS libraries know a peer by the whole certificate, and so does the kit's."""
-    await bench.once(again.restarted)
-    for name in ("Meter", "Battery"):
-        player = bench.players[name]
-        await bench.until(
-            lambda player=player: player.streams,  # type: ignore[misc]
-            BACK_S,
-            f"after a restart the hub has not come back to the module {name}, which knows it by its "
-            "whole certificate",
-        )
-    shown = {der for player in bench.all_players for der in player.certificates}
-    need(len(shown) < 2, f"the hub has shown modules {len(shown)} different certificates; one is demanded")
-    if bench.options.network is not None:
-        door = (await certificate_at(bench.options.network)).public_bytes(Encoding.DER)
-        need(door in shown, "the certificate in the hub's HTTPS is not the one that modules know")

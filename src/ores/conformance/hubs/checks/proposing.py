@@ -10,7 +10,7 @@ from ores.conformance.check import Section, need, short
 from ores.conformance.hubs.app import App
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks.house import ready
-from ores.conformance.hubs.parts import Json
+from ores.conformance.hubs.parts import Json, store
 from ores.conformance.hubs.player import Player
 from ores.conformance.wire.caller import Answer
 
@@ -330,24 +330,41 @@ async def hub_decision_filters(bench: HubBench) -> None:
     )
 
 
+async def brief(bench: HubBench) -> str:
+    """A wish for 3 s, for a store of its own: what was wrong with it; empty is nothing."""
+    player = await bench.player("Brief", store("brief"))
+    try:
+        return await _life(bench, player, "brief")
+    finally:
+        await bench.remove(player)
+
+
+async def _life(bench: HubBench, player: Player, element: str) -> str:
+    """Wish for 3 s, and look for how long it is followed."""
+    wish = bench.proposal(player, element, id="kit-brief", wish={"power_w": 800}, ttl_s=3)
+    await bench.propose(wish)
+    began_s = bench.elapsed_s
+    try:
+        if not at(800)(await settle(bench, player, element, at(800))):
+            return "a wish for 3 s was never followed"
+        await bench.pause(max(0.0, began_s + 2.3 - bench.elapsed_s))
+        if not at(800)(wish_w(player, element)):
+            return "a wish for 3 s was followed no longer after 2.3 s"
+        while at(800)(wish_w(player, element)):
+            if bench.elapsed_s > began_s + 5 + SLACK_S:
+                return "a wish with ttl_s 3 was still leased 5 s after the answer"
+            await bench.pause(0.05)
+    finally:
+        await bench.withdraw(wish)
+    return ""
+
+
 @section.check("hub-proposal-expires", timed=True)
 async def hub_proposal_expires(bench: HubBench) -> None:
     """PROP-005: `ttl_s` after its receipt, at most 2 s later."""
-    battery = bench.players["Battery"]
-    brief = bench.proposal(battery, "battery", id="kit-brief", wish={"power_w": 800}, ttl_s=3)
-    await bench.propose(brief)
-    began_s = bench.elapsed_s
-    try:
-        need(at(800)(await settle(bench, battery, "battery", at(800))), "a wish for 3 s was never followed")
-        await bench.pause(max(0.0, began_s + 2.3 - bench.elapsed_s))
-        need(at(800)(wish_w(battery, "battery")), "a wish for 3 s was followed no longer after 2.3 s")
-        await bench.until(
-            lambda: not at(800)(wish_w(battery, "battery")),
-            max(0.1, began_s + 5 + SLACK_S - bench.elapsed_s),
-            "a wish with ttl_s 3 was still leased 5 s after the answer",
-        )
-    finally:
-        await bench.withdraw(brief)
+    if await bench.once(brief):  # beside others the kit itself may have been busy: once more, alone
+        wrong = await _life(bench, bench.players["Battery"], "battery")
+        need(not wrong, wrong)
 
 
 @section.check("hub-proposal-rank")

@@ -1,19 +1,24 @@
-"""What a hub does first when it starts, and what it leaves behind when it dies."""
+"""What a hub does first when it starts, what it leaves behind when it dies, what outlives a power cut."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from ores.conformance.check import Section, need, short
 from ores.conformance.hubs.bench import HubBench
 from ores.conformance.hubs.checks import again
+from ores.conformance.hubs.checks.doors import certificate_at
 from ores.conformance.hubs.checks.house import ready
+from ores.conformance.hubs.checks.preferences import same
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
 
 EXPORT_MAX_W: Final = 1000.0
 TAKEN_S: Final = 12.0
+BACK_S: Final = 20.0
 
 section: Section[HubBench] = Section(
     "restarts", "Looks at what the hub did after its restart, and what it leaves behind.", begin=ready
@@ -97,3 +102,32 @@ async def hub_failsafe_covers_limits(bench: HubBench) -> None:
         total_w <= EXPORT_MAX_W + 1,
         f"export_max_w is {EXPORT_MAX_W:g} W; failsafe limits allow {total_w:g} W: {short(each)}",
     )
+
+
+@section.check("hub-preferences-kept")
+async def hub_preferences_kept(bench: HubBench) -> None:
+    """HUB-019: a limit that a power cut undoes was never agreed."""
+    found = await bench.once(again.restarted)
+    before, after = found.before["/preferences"], found.after["/preferences"]
+    need(
+        same(after, before), f"before a restart preferences were {short(before)}, and after it {short(after)}"
+    )
+
+
+@section.check("certificate-stays")
+async def certificate_stays(bench: HubBench) -> None:
+    """IDENT-009: some TLS libraries know a peer by the whole certificate, and so does the kit's."""
+    await bench.once(again.restarted)
+    for name in ("Meter", "Battery"):
+        player = bench.players[name]
+        await bench.until(
+            lambda player=player: player.streams,  # type: ignore[misc]
+            BACK_S,
+            f"after a restart the hub has not come back to the module {name}, which knows it by its "
+            "whole certificate",
+        )
+    shown = {der for player in bench.all_players for der in player.certificates}
+    need(len(shown) < 2, f"the hub has shown modules {len(shown)} different certificates; one is demanded")
+    if bench.options.network is not None:
+        door = (await certificate_at(bench.options.network)).public_bytes(Encoding.DER)
+        need(door in shown, "the certificate in the hub's HTTPS is not the one that modules know")

@@ -32,7 +32,10 @@ STEADY_S: Final = 6.5
 
 
 async def wide(bench: HubBench) -> Player:
-    """A module of many elements, slow to answer: messages to it are long, and wait for each other."""
+    """A module of many elements, slow to answer: messages to it are long, and wait for each other.
+
+    It wants preferences of its own: nothing that depends on them runs beside it.
+    """
     cells = [cell(f"cell_in_the_cellar_number_{number:02}") for number in range(CELLS)]
     roofs = [sun(f"inverter_on_the_barn_number_{number:02}", peak_w=300) for number in range(ROOFS)]
     for part in roofs:

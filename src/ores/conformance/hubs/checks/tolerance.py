@@ -9,7 +9,7 @@ from typing import Any, Final
 from ores.conformance.check import Section, need, short
 from ores.conformance.hubs import parts
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import live
+from ores.conformance.hubs.checks.house import ready
 from ores.conformance.hubs.checks.people import table
 from ores.conformance.hubs.parts import Json
 from ores.conformance.hubs.player import Player
@@ -20,14 +20,8 @@ WATCHED_S: Final = 4.0
 ONLINE_S: Final = 6.0
 
 
-async def begin(bench: HubBench) -> None:
-    """The full house; what takes its time begins now."""
-    await live.ready(bench)
-    bench.early(watched, fields, words, minor, flooded, released)
-
-
 section: Section[HubBench] = Section(
-    "tolerance", "Plays modules of later versions, one that says too much, and some that leave.", begin=begin
+    "tolerance", "Plays modules of later versions, one that says too much, and some that leave.", begin=ready
 )
 
 
@@ -196,3 +190,7 @@ async def hub_resources(bench: HubBench) -> None:
         )
         allow = {word.strip() for word in found.headers.get("allow", method).split(",")}
         need(method in allow, f"{path} is served for {sorted(allow)}; {method} is missing")
+
+
+EARLY: Final = (watched, fields, words, minor, flooded, released)
+"""What takes its time and disturbs nothing."""
