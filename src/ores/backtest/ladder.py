@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ores.backtest.case import Case, Told, after, held
 from ores.backtest.errors import BacktestError
 from ores.backtest.homes import Recording
 from ores.backtest.money import Source, bill, lay
-from ores.backtest.policies import POLICIES, Case, Told, after, held
+from ores.backtest.policies import POLICIES
 from ores.ems.inputs import Battery, Floats
 from ores.tariff import Tariff
 

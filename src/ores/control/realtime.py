@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from ores.ems.inputs import Battery
-from ores.ems.worth import Curve
+from ores.ems.worth import Curve, cost_of
 
 ENOUGH: Final = 1e-9
 """Money below which two ways are equal; of equal ways the one that moves less is taken."""
@@ -27,15 +27,13 @@ class Price:
     Attributes:
         import_per_kwh: Bought.
         export_per_kwh: Sold; what sells for less than nothing is held back where `curtailable`.
-        import_max_kw: Beyond it, import costs `beyond_per_kwh` more: a peak of the month, or a limit.
-        beyond_per_kwh: >= 0.
+        steps: `(above_kw, per_kwh)`: import beyond it costs so much more, for a peak of the month or a limit.
         curtailable: Whether the sun can be held back.
     """
 
     import_per_kwh: float
     export_per_kwh: float
-    import_max_kw: float = float("inf")
-    beyond_per_kwh: float = 0.0
+    steps: tuple[tuple[float, float], ...] = ()
     curtailable: bool = True
 
 
@@ -62,17 +60,16 @@ def battery_kw(
     kinks = curve.levels_kwh - stored
     ways = np.concatenate(
         [
-            [0.0, -net_kw * hours, (price.import_max_kw - net_kw) * hours, most, least],
+            [0.0, -net_kw * hours, most, least],
+            [(above_kw - net_kw) * hours for above_kw, _ in price.steps],
             np.where(kinks > 0.0, kinks / into, kinks * out_of),
         ]
     )
     ways = np.clip(ways, least, most)
     grid = net_kw * hours + ways
-    bought = np.maximum(grid, 0.0)
     sell = max(price.export_per_kwh, 0.0) if price.curtailable else price.export_per_kwh
-    cost = price.import_per_kwh * bought + sell * (grid - bought)
-    if price.beyond_per_kwh > 0.0:
-        cost += price.beyond_per_kwh * np.maximum(grid - price.import_max_kw * hours, 0.0)
+    steps = [(above_kw * hours, per_kwh) for above_kw, per_kwh in price.steps]
+    cost = cost_of(grid, price.import_per_kwh, sell, steps)
     cost += battery.wear_per_kwh * np.maximum(-ways, 0.0)
     cost -= np.interp(
         stored + np.where(ways > 0.0, ways * into, ways / out_of), curve.levels_kwh, curve.value

@@ -35,9 +35,9 @@ class Habits:
     """
 
     days: int = 42
-    memory_days: float = 14.0
+    memory_days: float = 8.0
     other_kind: float = 0.5
-    persistence_1h: float = 0.6
+    persistence_1h: float = 0.8
 
 
 class History:

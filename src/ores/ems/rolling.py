@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ores.ems.forecast import OUTCOMES, Habits, History, chain, chances, normal_score, outcomes_of, rank
 from ores.ems.inputs import Battery, Floats
+from ores.ems.peaks import Steps, days_steps, peak_steps, shaved_kw
 from ores.ems.worth import LEVELS, Curve, Outlook, Worth, worth
 from ores.tariff.terms import Terms
 
@@ -30,11 +31,13 @@ class Clock:
         day: Number of the local day, shape (n,).
         slot: Of the day, from 0, shape (n,).
         off: Whether it is a day off (weekend, holiday), shape (n,).
+        days_left: Of the billing period, after this day, shape (n,).
     """
 
     day: Ints
     slot: Ints
     off: NDArray[np.bool_]
+    days_left: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,20 @@ class Ahead:
     """What is known before an interval.
 
     Attributes:
-        outcomes_kwh: Of load less PV in the interval itself, equally likely, rising; shape (outcomes,).
-        worth: Values from this interval on.
+        interval: Its number among those of `worth`.
+        outcomes_kwh: Of load less PV in it, equally likely, rising; shape (outcomes,).
+        worth: Values.
         persistence: Correlation of the normal scores of this interval and the next.
+        trust: In what the rank of an interval says, as long as few days are known; 0 to 1.
+        steps: `(above_kw, per_kwh)`: what import beyond it costs more in it.
     """
 
+    interval: int
     outcomes_kwh: Floats
     worth: Worth
     persistence: float
+    trust: float
+    steps: tuple[tuple[float, float], ...]
 
     def value(self, net_kwh: float) -> Curve:
         """Of energy in store at the end of this interval, seeing what it was like.
@@ -57,8 +66,8 @@ class Ahead:
         Args:
             net_kwh: Load less PV of this interval, or what it will be if it goes on as it does.
         """
-        score = float(normal_score(rank(net_kwh, self.outcomes_kwh)))
-        return self.worth.before(1, chances(score, self.persistence, len(self.outcomes_kwh)))
+        score = float(normal_score(rank(net_kwh, self.outcomes_kwh))) * self.trust
+        return self.worth.before(self.interval + 1, chances(score, self.persistence, len(self.outcomes_kwh)))
 
 
 class Rolling:
@@ -89,27 +98,64 @@ class Rolling:
         """An interval has passed; load less PV."""
         self._past.observe(day, slot, net_kwh, off=off)
 
-    def look(self, terms: Terms, clock: Clock, *, last: bool = False) -> Ahead:
-        """Before an interval: what may come, and what energy in store is worth.
+    def renew(self, terms: Terms, clock: Clock, *, last: bool = False) -> None:
+        """Make the values anew: when a day has begun, or prices, limits or the month's peak have changed.
+
+        They hold for whatever happens in these intervals, so that nothing has to be made anew within a day.
 
         Args:
-            terms: Of the intervals to come, this one first; `HORIZON_H` of them are enough.
+            terms: Of the intervals to come: `HORIZON_H` beyond the last one that will be asked for.
             clock: Of the same intervals.
             last: Whether what is in store after the last of them is worth nothing.
         """
         net = self.outcomes(clock)
+        hours = float(terms.hours[0])
+        steps = self._charged(terms, clock, hours)
         outlook = Outlook(
             hours=terms.hours,
             import_per_kwh=terms.import_per_kwh,
             export_per_kwh=terms.export_per_kwh,
             net_kwh=net,
             chain=self._chain,
+            steps_kwh=np.array(
+                [np.where(one.at, one.above_kw * terms.hours, np.inf) for one in steps]
+            ).reshape(len(steps), len(net)),
+            steps_per_kwh=np.array([one.per_kw / hours for one in steps]),
         )
-        made = worth(outlook, self.battery, None if last else self._end, levels=self.levels)
-        if not last and len(net) > self.slots:  # tomorrow's end is worth what today's is, seen from here
-            end = made.value[len(net) - self.slots]
+        self._net, self._steps = net, steps
+        days = int((~np.isnan(self._past.values)).any(axis=1).sum())
+        self._trust = days / (days + 2.0)
+        self._worth = worth(outlook, self.battery, None if last else self._end, levels=self.levels)
+        if not last and len(net) > self.slots:  # what the end is worth: as seen a day before it, next time
+            end = self._worth.value[len(net) - self.slots]
             self._end = end - end.max()
-        return Ahead(net[0], made, self._persistence)
+
+    def ahead(self, interval: int) -> Ahead:
+        """What is known before an interval, counted from the first of those of `renew`."""
+        hours = 24.0 / self.slots
+        steps = tuple((one.above_kw, one.per_kw / hours) for one in self._steps if one.at[interval])
+        return Ahead(interval, self._net[interval], self._worth, self._persistence, self._trust, steps)
+
+    def _charged(self, terms: Terms, clock: Clock, hours: float) -> list[Steps]:
+        """What import beyond some power costs, day by day."""
+        steps: list[Steps] = []
+        for day in np.unique(clock.day).tolist() if terms.peaks or terms.days else ():
+            mine = clock.day == day
+            first = int(np.argmax(mine))
+            alike = self._past.values[self._past.off == clock.off[first]]
+            left = int(clock.days_left[first])
+
+            def held(block: Ints, mine: NDArray[np.bool_] = mine, alike: Floats = alike) -> Floats:
+                counted = clock.slot[mine & (block >= 0)]
+                past = alike[:, counted] / hours
+                past = past[~np.isnan(past).any(axis=1)]
+                return shaved_kw(past, hours, self.battery) if past.size else np.zeros(0)
+
+            for peak in terms.peaks:
+                steps += peak_steps(peak, mine, held(peak.block), left)
+            for days in terms.days:
+                steps += days_steps(days, mine, held(days.block), left)
+        return steps
 
     def outcomes(self, clock: Clock) -> Floats:
         """Of load less PV in each interval, equally likely; shape (n, outcomes)."""

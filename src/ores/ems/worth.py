@@ -9,6 +9,7 @@ levels is interpolated.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,8 +32,8 @@ class Outlook:
         export_per_kwh: Shape (n,).
         net_kwh: Load less PV in each outcome, shape (n, k).
         chain: From each outcome of an interval, the chances of those of the next one, shape (k, k).
-        import_max_kwh: Beyond it, import costs `beyond_per_kwh` more, shape (n,); inf for no limit.
-        beyond_per_kwh: Shape (n,); >= 0.
+        steps_kwh: Beyond each, import of an interval costs more, shape (steps, n); inf where it does not.
+        steps_per_kwh: How much more, shape (steps,); >= 0.
         curtailable: Whether export that would cost is not fed in.
     """
 
@@ -41,8 +42,8 @@ class Outlook:
     export_per_kwh: Floats
     net_kwh: Floats
     chain: Floats
-    import_max_kwh: Floats | None = None
-    beyond_per_kwh: Floats | None = None
+    steps_kwh: Floats
+    steps_per_kwh: Floats
     curtailable: bool = True
 
 
@@ -100,16 +101,22 @@ def worth(outlook: Outlook, battery: Battery, end: Floats | None = None, *, leve
 
 def cost_of(
     grid_kwh: Floats,
-    import_per_kwh: Floats,
-    export_per_kwh: Floats,
-    import_max_kwh: Floats | float = np.inf,
-    beyond_per_kwh: Floats | float = 0.0,
+    import_per_kwh: Floats | float,
+    export_per_kwh: Floats | float,
+    steps: Iterable[tuple[Floats | float, float]] = (),
 ) -> Floats:
-    """What energy at the connection point costs, positive import."""
+    """What energy at the connection point costs in an interval.
+
+    Args:
+        grid_kwh: Positive import.
+        import_per_kwh: Of what is bought.
+        export_per_kwh: Of what is sold.
+        steps: Import beyond each costs so much more for each kWh.
+    """
     bought = np.maximum(grid_kwh, 0.0)
     cost: Floats = import_per_kwh * bought + export_per_kwh * (grid_kwh - bought)
-    if np.any(np.asarray(beyond_per_kwh) > 0.0):
-        cost = cost + beyond_per_kwh * np.maximum(grid_kwh - import_max_kwh, 0.0)
+    for above_kwh, per_kwh in steps:
+        cost += per_kwh * np.maximum(grid_kwh - above_kwh, 0.0)
     return cost
 
 
@@ -130,9 +137,10 @@ class _Moves:
         self.up = min(int(up.max() / self.step + 1e-9), levels - 1)
         self.down = min(int(down.max() / self.step + 1e-9), levels - 1)
         grid = np.arange(-self.down, self.up + 1) * self.step
-        self.cost = self.costs(np.broadcast_to(grid, (count, 1, len(grid))))
+        cost = self.costs(np.broadcast_to(grid, (count, 1, len(grid))))
         outside = (grid > up[:, None] + 1e-9) | (grid < -down[:, None] - 1e-9)
-        self.cost[np.broadcast_to(outside[:, None], self.cost.shape)] = np.inf
+        cost[np.broadcast_to(outside[:, None], cost.shape)] = np.inf
+        self.cost = np.ascontiguousarray(cost.transpose(0, 2, 1))[..., None]
         # beside the moves from level to level: nothing through the meter, and as much as is possible
         net = outlook.net_kwh
         level = np.clip(
@@ -147,6 +155,11 @@ class _Moves:
         self.share = place - self.low
         self.low += np.arange(net.shape[1])[:, None] * levels
         self.way_cost = np.stack([self.costs(one - self.levels_kwh) for one in target])
+        # one view on one array, filled again for each interval: moves, outcomes, levels
+        self.padded = np.full((net.shape[1], levels + self.up + self.down), -np.inf)
+        self.after = self.padded[:, self.down : self.down + levels]
+        self.windows = sliding_window_view(self.padded, len(grid), axis=1).transpose(2, 0, 1)
+        self.reached = np.empty(self.windows.shape)
 
     def costs(self, stored: Floats) -> Floats:
         """Of storing so much in each interval and outcome; shape of both."""
@@ -157,18 +170,17 @@ class _Moves:
             out.net_kwh[..., None] + terminals,
             out.import_per_kwh[:, None, None],
             sell[:, None, None],
-            np.inf if out.import_max_kwh is None else out.import_max_kwh[:, None, None],
-            0.0 if out.beyond_per_kwh is None else out.beyond_per_kwh[:, None, None],
+            [
+                (above[:, None, None], per_kwh)
+                for above, per_kwh in zip(out.steps_kwh, out.steps_per_kwh.tolist(), strict=True)
+            ],
         )
         return money + self.wear * np.maximum(-terminals, 0.0) if self.wear else money
 
     def best(self, at: int, after: Floats) -> Floats:
         """The value before an interval from the one after it; both of shape (k, levels)."""
-        states, levels = after.shape
-        padded = np.full((states, levels + self.up + self.down), -np.inf)
-        padded[:, self.down : self.down + levels] = after
-        windows = sliding_window_view(padded, self.up + self.down + 1, axis=1)
-        best = (windows - self.cost[at][:, None, :]).max(axis=2)
+        self.after[:] = after
+        best = np.subtract(self.windows, self.cost[at], out=self.reached).max(axis=0)
         flat, low, share = after.ravel(), self.low[:, at], self.share[:, at]
         ways = flat[low] * (1.0 - share) + flat[low + 1] * share - self.way_cost[:, at]
         value: Floats = np.maximum(best, ways.max(axis=0))

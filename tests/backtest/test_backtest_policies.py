@@ -1,0 +1,93 @@
+"""What each policy may know, and what the ladder looks like."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.backtest.made_homes import BATTERY, DAYS, DEMAND, TOU, case, recording
+
+from ores.backtest.ladder import check_physics
+from ores.backtest.money import bill
+from ores.backtest.policies import POLICIES, Case, none, oracle, plan, rule
+
+
+def nobody(_: int) -> None:
+    """Is told."""
+
+
+def cost(one: Case, policy: str) -> float:
+    powers = POLICIES[policy](one, nobody)
+    check_physics(one, policy, powers)
+    return bill(one.laid, one.net_kwh + powers * one.home.hours)
+
+
+@pytest.mark.parametrize("document", [TOU, DEMAND, DAYS], ids=["tou", "demand", "days"])
+@pytest.mark.parametrize("altered_from", [31, 100, 168])
+def test_altering_the_future_changes_no_decision(document: dict[str, object], altered_from: int) -> None:
+    home = recording(10)
+    other = np.random.default_rng(9).uniform(0.0, 6.0, (2, len(home.load_kwh)))
+    later = np.arange(len(home.load_kwh)) >= altered_from
+    altered = replace(
+        home,
+        load_kwh=np.where(later, other[0], home.load_kwh),
+        pv_kwh=np.where(later, other[1], home.pv_kwh),
+    )
+    as_it_was, as_altered = (plan(case(document, one), nobody) for one in (home, altered))
+    assert np.array_equal(as_it_was[:altered_from], as_altered[:altered_from])
+    assert not np.array_equal(as_it_was, as_altered)  # and the altered ones do count when they come
+
+
+def test_an_interval_is_seen_in_itself_only() -> None:
+    """The kettle that is on now is met now; no decision before it knew."""
+    home = recording(8)
+    load = home.load_kwh.copy()
+    load[138] += 2.0  # 18:00 of the sixth day
+    kettle = replace(home, load_kwh=load)
+    quiet, loud = (plan(case(TOU, one), nobody) for one in (home, kettle))
+    assert np.array_equal(quiet[:138], loud[:138])
+    assert loud[138] < quiet[138] - 0.5
+
+
+@pytest.mark.parametrize("document", [TOU, DEMAND], ids=["tou", "demand"])
+def test_the_ladder_is_in_order(document: dict[str, object]) -> None:
+    one = case(document, recording(40))
+    costs = {policy: cost(one, policy) for policy in ("none", "rule", "plan", "oracle")}
+    assert costs["oracle"] <= costs["plan"] < costs["rule"] < costs["none"]
+
+
+def test_a_charge_on_the_highest_days_is_planned_for() -> None:
+    one = case(DAYS, recording(40))
+    assert cost(one, "plan") < cost(one, "rule") < cost(one, "none")
+
+
+def test_without_a_battery_nothing_is_moved() -> None:
+    one = case(TOU, recording(3))
+    assert not none(one, nobody).any()
+
+
+def test_the_rule_stores_surplus_and_meets_need() -> None:
+    one = case(TOU, recording(3))
+    grid = one.net_kwh + rule(one, nobody)
+    assert (np.abs(grid) <= np.abs(one.net_kwh) + 1e-12).all()
+    assert (grid * one.net_kwh >= -1e-12).all()  # never beyond the meter's zero
+
+
+def test_plan_and_oracle_begin_and_end_alike() -> None:
+    one = case(TOU, recording(20), replace(BATTERY, soc_pct=50.0))
+    ends = [check_physics(one, name, POLICIES[name](one, nobody)) for name in ("plan", "oracle")]
+    assert ends == pytest.approx([0.0, 0.0], abs=0.3)  # what is left when the recording ends earns nothing
+
+
+def test_a_quarter_of_an_hour_is_planned_like_an_hour() -> None:
+    hourly, quarters = (case(TOU, recording(15, hours=hours)) for hours in (1.0, 0.25))
+    for one in (hourly, quarters):
+        free = cost(one, "none") - cost(one, "oracle")
+        assert cost(one, "none") - cost(one, "plan") > 0.85 * free
+
+
+def test_an_oracle_knows_it_all_at_once_and_by_months() -> None:
+    one = case(TOU, recording(70))
+    powers = oracle(one, nobody)
+    assert check_physics(one, "oracle", powers) == pytest.approx(0.0, abs=1e-6)
