@@ -67,6 +67,7 @@ class Image:
 
     def __init__(self, name: str) -> None:
         told = content(name)
+        self.name = name
         self.unit: int = told["unit"]
         self.expect: dict[str, object] = told["expect"]
         self.answers: list[str] = told.get("answers", [])

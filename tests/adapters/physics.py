@@ -31,8 +31,9 @@ def _sungrow(image: Image) -> Callable[[float], None]:
     at = {"battery": 0.0, "pv": 4200.0, "soc": 55.0, "in": 1_222_200.0, "out": 1_111_100.0, "left": 0.0}
 
     def step(dt_s: float) -> None:
-        if at["left"] > 0 and not (at["left"] := max(0.0, at["left"] - dt_s)):
+        if 0 < at["left"] <= dt_s:
             image.set("holding", 13049, 0)
+        at["left"] = max(0.0, at["left"] - dt_s)
         image.set("holding", 13079, round(at["left"]))
         external = image.get(13049) == 3
         sign = {0xAA: 1.0, 0xBB: -1.0}.get(int(image.get(13050)), 0.0)

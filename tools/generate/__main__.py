@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tools import demands, policy, sunspec
+from tools import demands, devices, policy, sunspec
 from tools.generate import lint, structs, tables, typescript
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +25,7 @@ def outputs() -> dict[Path, str]:
         **{ROOT / "dashboard/src/model" / name: text for name, text in typescript.generate(schemas).items()},
         **{ROOT / "standard/spec" / name: text for name, text in tables.generate(schemas).items()},
         ROOT / sunspec.PATH: sunspec.generate(),
+        **{ROOT / path: text for path, text in devices.generate().items()},
         **({} if release is None else {ROOT / "standard" / demands.PATH: release}),
     }
 
@@ -37,6 +38,7 @@ def stale(wanted: dict[Path, str]) -> list[Path]:
         (ROOT / "src/ores/model", "*.py"),
         (ROOT / "dashboard/src/model", "*.ts"),
         (ROOT / "standard/spec/reference", "*.md"),
+        (ROOT / devices.FOLDER, "*.md"),
     ]
     orphans = [path for folder, glob in folders for path in folder.glob(glob) if path.resolve() not in kept]
     return [*differing, *orphans]

@@ -23,7 +23,7 @@ UTILITIES: Final = ("adopt-as-a-utility.md",)
 
 def written() -> list[str]:
     """Every page that somebody wrote or `make generate` made, from the root of the repository."""
-    found = ["README.md", "standard/README.md", *_under("docs/*.md"), *_under("standard/spec/**/*.md")]
+    found = ["README.md", "standard/README.md", *_under("docs/**/*.md"), *_under("standard/spec/**/*.md")]
     return [*found, *_under("standard/conformance/**/*.md"), *_under("examples/*/*.md")]
 
 
@@ -42,7 +42,10 @@ def navigation(made: list[str]) -> list[dict[str, Any]]:
     makers = [f"docs/{name}" for name in MAKERS if f"docs/{name}" in every]
     makers += [page for page in every if page.startswith("examples/")]
     utilities = [f"docs/{name}" for name in UTILITIES if f"docs/{name}" in every]
-    rest = [page for page in every if page.startswith("docs/") and page not in {*makers, *utilities}]
+    devices = [page for page in every if page.startswith("docs/devices/")]
+    rest = [
+        page for page in every if page.startswith("docs/") and page not in {*makers, *utilities, *devices}
+    ]
     reports = [page for page in every if page.startswith("standard/conformance/")]
     sections = {
         "Standard": [
@@ -59,7 +62,7 @@ def navigation(made: list[str]) -> list[dict[str, Any]]:
         "Make a device": makers,
         "Utilities": utilities,
         "Conformance": reports,
-        "Implementation": rest,
+        "Implementation": [*rest, {"Devices": devices}] if devices else rest,
     }
     return [{"Home": "README.md"}, *({name: pages} for name, pages in sections.items() if pages)]
 

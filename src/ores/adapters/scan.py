@@ -14,7 +14,11 @@ from msgspec import UNSET
 from ores.adapters.modbus import ModbusTcp
 from ores.adapters.sunspec.found import find
 from ores.adapters.sunspec.image import Options
-from ores.adapters.sunspec.mapping import about, mapped
+from ores.adapters.sunspec.mapping import about as about_sunspec
+from ores.adapters.sunspec.mapping import mapped
+from ores.adapters.templates.form import Template
+from ores.adapters.templates.found import Found, about
+from ores.adapters.templates.recognise import candidates, recognise
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError, PeerError
 
@@ -41,6 +45,7 @@ class Seen(msgspec.Struct, frozen=True):
         elements: What it would be shown as; empty where nothing could be.
         can: What it could be told, once its owner turns control on.
         note: Why it would not be shown; empty where it would.
+        template: By which it was recognised; empty where it describes itself.
     """
 
     protocol: str
@@ -54,6 +59,7 @@ class Seen(msgspec.Struct, frozen=True):
     elements: list[str]
     can: list[str]
     note: str = ""
+    template: str = ""
 
 
 def hosts_of(where: str) -> list[str]:
@@ -113,6 +119,28 @@ async def scan(
 
 
 async def _look(host: str, port: int, units: Sequence[int], clock: Clock) -> list[Seen]:
+    """What describes itself, and then what a template knows."""
+    found, reached = await _sunspec(host, port, units, clock)
+    if not reached:
+        return found  # nobody listens there
+    taken = {one.unit for one in found}
+    usual = {one.transport.unit for one in candidates()} if tuple(units) == UNITS else set(units)
+    for unit in sorted(usual - taken):
+        fitting = candidates(unit) if tuple(units) == UNITS else candidates()
+        registers = ModbusTcp(host, port, unit=unit, clock=clock, answer_s=ANSWER_S)
+        try:
+            known = await recognise(fitting, registers, clock)
+        except OresError:
+            continue  # nobody has this unit
+        finally:
+            registers.close()
+        if known is not None:
+            found.append(_by_template(*known, host, port, unit))
+    return found
+
+
+async def _sunspec(host: str, port: int, units: Sequence[int], clock: Clock) -> tuple[list[Seen], bool]:
+    """SunSpec devices, and whether anybody listens there at all."""
     found: list[Seen] = []
     for unit in units:
         registers = ModbusTcp(host, port, unit=unit, clock=clock, answer_s=ANSWER_S)
@@ -122,18 +150,36 @@ async def _look(host: str, port: int, units: Sequence[int], clock: Clock) -> lis
             continue  # it speaks, but is no SunSpec device; another unit of it may be one
         except OresError:
             if not registers.has_connected:
-                break  # nobody listens there, for any unit
+                return found, False
             continue
         finally:
             registers.close()
         if seen.serial not in {one.serial for one in found}:  # some answer to every unit
             found.append(seen)
-    return found
+    return found, True
+
+
+def _by_template(template: Template, known: Found, host: str, port: int, unit: int) -> Seen:
+    it = about(template, known, "")
+    return Seen(
+        "template",
+        host,
+        port,
+        unit,
+        it.maker,
+        it.model,
+        it.serial,
+        it.firmware_version,
+        [one.id for one in template.elements],
+        sorted({_CAN["limit" if one.limit else "setpoint"] for one in template.commands}),
+        "" if template.tried_on_hardware else "not yet tried on hardware",
+        template.name,
+    )
 
 
 async def _ask(registers: ModbusTcp, host: str, port: int, unit: int) -> Seen:
     image = (await find(registers)).image()
-    it = about(image, "", ())
+    it = about_sunspec(image, "", ())
     elements: list[str] = []
     can: list[str] = []
     note = ""

@@ -158,17 +158,21 @@ def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return
     if not found:
-        console.print(f"Nothing answers as a SunSpec device at {len(hosts)} addresses, port {port}.")
+        console.print(f"Nothing that is known answers at {len(hosts)} addresses, port {port}.")
         return
-    table = Table("where", "what", "serial", "shown as", "can")
+    table = Table("where", "what", "serial", "shown as", "can", "template")
     for seen in found:
         where_it_is = f"{seen.host}:{seen.port} unit {seen.unit}"
         what = f"{seen.maker} {seen.model} {seen.firmware_version}"
         table.add_row(
-            where_it_is, what, seen.serial, ", ".join(seen.elements) or seen.note, ", ".join(seen.can)
+            where_it_is,
+            what,
+            seen.serial,
+            ", ".join(seen.elements) or seen.note,
+            ", ".join(seen.can),
+            seen.template,
         )
     Console().print(table)
     first = found[0]
-    console.print(
-        f"ores adapter serve sunspec {first.host}:{first.port} --unit {first.unit} --data DIRECTORY"
-    )
+    how = " ".join(one for one in (first.protocol, first.template) if one)
+    console.print(f"ores adapter serve {how} {first.host}:{first.port} --unit {first.unit} --data DIRECTORY")

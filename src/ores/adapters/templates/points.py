@@ -13,7 +13,8 @@ from typing import Final, Literal
 import msgspec
 
 SIZES: Final[Mapping[str, int]] = {
-    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4, "text": 0,
+    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4,
+    "text": 0,
 }  # fmt: skip
 """Registers of each type; those of a text are told by the point."""
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
