@@ -265,7 +265,7 @@ async def own_bounds_enforced(bench: Bench) -> None:
         need(
             found_w is None or abs(found_w) <= rating_w + tolerance_w(move.element, rating_w),
             f"{move.id} has a rating of {rating_w:g} W, and under a set-point of {beyond_w:g} W its {what} "
-            f"is {found_w:g}",
+            f"is {found_w}",
         )
 
 
