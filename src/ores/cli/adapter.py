@@ -18,9 +18,10 @@ adapters = typer.Typer(
 
 @adapters.command()
 def serve(
-    protocol: Annotated[str, typer.Argument(help="sunspec, or template and its file or name.")],
+    protocol: Annotated[str, typer.Argument(help="sunspec, mqtt, or template and its file or name.")],
     device: Annotated[
-        list[str], typer.Argument(metavar="[TEMPLATE] HOST[:PORT]", help="Where the device listens.")
+        list[str],
+        typer.Argument(metavar="[TEMPLATE] HOST[:PORT]", help="Where the device, or the broker, listens."),
     ],
     data: Annotated[Path, typer.Option(help="Where it keeps its key and what persists.")],
     unit: Annotated[
@@ -48,6 +49,9 @@ def serve(
     answers: Annotated[
         list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
     ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Of mqtt: what you say of its topics and devices (YAML).")
+    ] = None,
     port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -55,6 +59,22 @@ def serve(
 
     It is only read, until --control is given.
     """
+    if protocol == "mqtt":
+        _check_installed("aiomqtt")
+        from ores.cli import mqtt_run
+
+        (broker,) = _places(device, "BROKER")
+        mqtt_run.serve(
+            broker,
+            data,
+            map_file,
+            control=control,
+            name=name,
+            period_s=period,
+            port=port,
+            as_json=as_json,
+        )
+        return
     _check_installed()
     from ores.adapters.sunspec.image import Options
     from ores.cli import adapter_run
@@ -160,11 +180,11 @@ def _places(given: list[str], *wanted: str) -> list[str]:
     return given
 
 
-def _check_installed() -> None:
-    """A device maker's plain install has no Modbus.
+def _check_installed(library: str = "pymodbus") -> None:
+    """A device maker's plain install has no Modbus, and no MQTT.
 
     Raises:
         ConfigError: It is missing; says how to get it.
     """
-    if find_spec("pymodbus") is None:
-        raise ConfigError("install", found="no pymodbus", allowed="pip install 'ores-energy[hub]'")
+    if find_spec(library) is None:
+        raise ConfigError("install", found=f"no {library}", allowed="pip install 'ores-energy[hub]'")
