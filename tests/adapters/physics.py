@@ -51,7 +51,14 @@ def _sungrow(image: Image) -> Callable[[float], None]:
         image.set("input", 13026, f"u32 low {int(at['out'] / 100)}")
         image.set("input", 5016, f"u32 low {round(at['pv'])}")
         image.set("input", 13033, f"i32 low {round(at['pv'] - at['battery'])}")
-        image.set("input", 13009, f"i32 low {round(at['pv'] - at['battery'] - 900)}")
+        export_w = round(at["pv"] - at["battery"] - 900)
+        image.set("input", 13009, f"i32 low {export_w}")
+        for one in range(3):
+            image.set(
+                "input",
+                5602 + 2 * one,
+                f"i32 low {-(export_w // 3) if one else 2 * (export_w // 3) - export_w}",
+            )
 
     def written() -> None:
         address, values = image.writes[-1]

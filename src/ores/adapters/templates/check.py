@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from ores.adapters.templates.expression import Expression
+from ores.adapters.templates.expression import UNKNOWN, Expression
 from ores.adapters.templates.form import CONSTANT, Command, ElementForm, Step, Template
 
 Problem = tuple[str, object, str]
@@ -30,7 +30,7 @@ def contradictions(template: Template) -> Iterator[Problem]:
 def _points_at_odds(template: Template) -> Iterator[Problem]:
     for name, point in template.points.items():
         where = f"points.{name}"
-        if name in template.questions or name in COMMANDED:
+        if name in template.questions or name in COMMANDED or name == UNKNOWN:
             yield where, name, "a name that no question and no command has"
         if (point.type == "text") != (point.registers > 0):
             yield f"{where}.registers", point.registers or "none", "for a text, and for nothing else"

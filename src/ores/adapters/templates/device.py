@@ -106,7 +106,8 @@ class TemplateDevice:
         """
         await self._rounds.stop()
         try:
-            if self._is_known:
+            if self._is_known and self._orders:
+                await self._look()  # what was written last is not yet among what was read
                 for orders in self._orders.values():
                     for order in orders:
                         order.yield_()
@@ -171,8 +172,7 @@ class TemplateDevice:
         if not self._is_known:
             await self._recognise()
         began_s, utc_s = self._clock.now(), self._clock.utc().timestamp()
-        self._words = await self._reader.read()
-        self._values = {**self._known_values, **values_of(self._template, self._words)}
+        await self._look()
         curtailed = any(
             order.bounds and "produce" in order.command.limit
             for orders in self._orders.values()
@@ -188,6 +188,11 @@ class TemplateDevice:
         if began_s - self._saved_at_s >= SAVE_S:
             self._saved_at_s = began_s
             self._save()
+
+    async def _look(self) -> None:
+        """Read all points of which something is made."""
+        self._words = await self._reader.read()
+        self._values = {**self._known_values, **values_of(self._template, self._words)}
 
     async def _carry_out(self) -> None:
         """Write what has been commanded."""

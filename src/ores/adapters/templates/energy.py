@@ -37,11 +37,17 @@ class Counters:
     ) -> None:
         self._sums: Final = sums
         self._ranges: Final = [None if one is None else _wraps_at(one, points) for one in sums]
-        self._rating_w: Final = rating_w
+        counting = [points[one.text] for one in sums if one is not None and one.text in points]
+        self._steps: Final = [point.scale for point in counting if not point.type.startswith("float")]
         self._counters: Final = [
             Counter(None, range_wh=range_wh, rating_w=rating_w) for range_wh in self._ranges
         ]
         self.epoch = 0
+
+    @property
+    def resolution_wh(self) -> float | None:
+        """In which steps they count; None where that is not known."""
+        return max(self._steps) if self._steps else None
 
     @property
     def kept(self) -> KeptCounters:

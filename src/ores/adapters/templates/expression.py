@@ -1,5 +1,7 @@
 """Small sums over what was read, as they stand in a template: `export_w - import_w`, `state in (2, 3)`.
 
+`unknown` stands for what is not known, as in `power if meter == 1 else unknown`.
+
 The text is parsed by Python's own grammar and then taken apart here; nothing of it is ever run as Python.
 What is not known makes unknown whatever is worked out from it, and so does a division by zero.
 """
@@ -14,6 +16,8 @@ from typing import Final
 Values = Mapping[str, float | None]
 Worked = Callable[[Values], float | None]
 LENGTH_MAX: Final = 400
+UNKNOWN: Final = "unknown"
+"""The one name that stands for nothing that was read."""
 _DEPTH_MAX: Final = 40
 
 
@@ -82,6 +86,8 @@ def _constant(node: ast.expr, _names: set[str], _depth: int) -> Worked:
 def _name(node: ast.expr, names: set[str], _depth: int) -> Worked:
     assert isinstance(node, ast.Name)  # noqa: S101  by the table
     name = node.id
+    if name == UNKNOWN:
+        return lambda _values: None
     names.add(name)
     return lambda values: values.get(name)
 

@@ -161,7 +161,7 @@ class Order:
             self.bounds = wanted.bounds
             stands = self._stands(wanted, words)
             if stands:
-                self._seen = True
+                self._written, self._seen = wanted, True
                 self._succeeded()
             if not self._is_due(wanted, now_s, stands=stands):
                 return

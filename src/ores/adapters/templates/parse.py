@@ -121,7 +121,7 @@ class _Builder:
             quirks=tuple(tree.get("quirks", ())),
             setup=tuple(tree.get("setup", ())),
             transport=msgspec.convert(tree["transport"], Transport),
-            questions=msgspec.convert(tree.get("questions", {}), dict[str, Question], strict=False),
+            questions={name: _question(one) for name, one in tree.get("questions", {}).items()},
             points={name: self._point(one) for name, one in tree["points"].items()},
             identity=tree.get("identity", {}),
             detect=tuple(msgspec.convert(signs, list[Sign])),
@@ -215,6 +215,12 @@ class _Builder:
             return Expression(given)
         except ValueError as error:
             raise ConfigError(f"{self._file}: {where}", found=given, allowed=f"a sum: {error}") from error
+
+
+def _question(one: dict[str, Any]) -> Question:
+    """Yes is 1 and no 0, as in an answer."""
+    default = one.get("default")
+    return msgspec.convert({**one, "default": None if default is None else float(default)}, Question)
 
 
 @cache

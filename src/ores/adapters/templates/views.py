@@ -45,6 +45,9 @@ from ores.module import element
 
 PLAUSIBLE: Final = 2.0
 """Times its rating: no device has more."""
+DISAGREE_W: Final = 5.0
+DISAGREE_SHARE: Final = 0.01
+"""So far the powers of the conductors may be from the whole: they are measured one after the other."""
 SIGN: Final = "power_contradicts_counters"
 _LINES: Final = {"single_phase": 1, "split_phase": 2, "three_phase": 3}
 _DESCRIBED: Final[Mapping[str, type[msgspec.Struct]]] = {
@@ -123,7 +126,7 @@ class View:
             if "ac_measure" in form.sums
             else UNSET,
             dc_measure=DcMeasureCapability() if "dc_measure" in form.sums else UNSET,
-            energy=EnergyCapability() if energy else UNSET,
+            energy=EnergyCapability(resolution_wh=self.counters.resolution_wh or UNSET) if energy else UNSET,
             limit=limit,
             setpoint=setpoint,
             **described,
@@ -173,7 +176,8 @@ class View:
             for line, given in self._lines.items()
             if given in self._form.terminals
         }
-        return AcMeasure(power_w=self._power(sums["power_w"], values), terminals=terminals or UNSET, **more)
+        power_w = self._power(sums["power_w"], values)
+        return AcMeasure(power_w=power_w, terminals=_agreeing(terminals, power_w) or UNSET, **more)
 
     def _terminal(self, sums: Mapping[str, Expression], values: Values) -> dict[str, float | None]:
         found: dict[str, float | None] = {}
@@ -320,6 +324,18 @@ def _reach(able: SetpointCapability, inside: Storage | None) -> SetpointState:
         consume_max_w=0.0 if full else able.consume_max_w,
         produce_max_w=0.0 if empty else able.produce_max_w,
     )
+
+
+def _agreeing(terminals: dict[str, AcTerminal], power_w: float | None) -> dict[str, AcTerminal]:
+    """Conductors; without their powers where these do not come to the whole: one is not what it seems."""
+    told = [one.power_w for one in terminals.values() if not isinstance(one.power_w, UnsetType)]
+    known = [one for one in told if one is not None]
+    if not told or power_w is None:
+        return terminals
+    apart_w = abs(sum(known) - power_w)
+    if len(known) == len(terminals) and apart_w <= max(DISAGREE_W, DISAGREE_SHARE * abs(power_w)):
+        return terminals
+    return {line: msgspec.structs.replace(one, power_w=UNSET) for line, one in terminals.items()}
 
 
 def _within(key: str, one: Expression, values: Values) -> float | None:
