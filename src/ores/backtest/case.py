@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from ores import tariff
 from ores.backtest.homes import Recording
+from ores.ems.forecast import Clock
 from ores.ems.inputs import Battery, Floats
-from ores.ems.rolling import Clock
 from ores.tariff.calendar import days_of
+from ores.tariff.terms import Terms
+
+PUBLISHED_S: Final = 13 * 3600
+"""By the local clock; European day-ahead prices come out about an hour earlier."""
 
 Told = Callable[[int], None]
 """Is called with how many intervals more are done."""
@@ -25,11 +30,13 @@ class Case:
         home: What happened.
         laid: The tariff over its intervals.
         battery: With the SoC in which the year begins.
+        day_ahead: Whether prices of the next local day are known from 13:00 on, and no later ones.
     """
 
     home: Recording
     laid: tariff.Schedule
     battery: Battery
+    day_ahead: bool = False
 
     @property
     def net_kwh(self) -> Floats:
@@ -41,6 +48,38 @@ class Case:
         where = self.laid.at
         slot = int(where.second[at]) // round(self.home.hours * 3600)
         return int(where.day[at]), slot, bool(where.kind[at] >= 5)
+
+    def terms(self, state: tariff.SoFar, first: int, last: int) -> Terms:
+        """What is known of the tariff at the beginning of the first of some intervals.
+
+        Prices that are not published yet are those of the same time of day, mean of a week.
+        """
+        terms = tariff.terms_of(self.laid, state, first, last)
+        known = self.published(first)
+        if known >= last:
+            return terms
+        per_day = round(24.0 / self.home.hours)
+        slots = self.laid.at.second // round(self.home.hours * 3600)
+        past = slice(max(0, known - 7 * per_day), known)
+        seen = np.maximum(np.bincount(slots[past], minlength=per_day), 1)
+
+        def guessed(prices: Floats) -> Floats:
+            mean = np.bincount(slots[past], prices[past], per_day) / seen
+            return np.concatenate([prices[first:known], mean[slots[known:last]]])
+
+        return replace(
+            terms,
+            import_per_kwh=guessed(self.laid.import_per_kwh),
+            export_per_kwh=guessed(self.laid.export_per_kwh),
+        )
+
+    def published(self, at: int) -> int:
+        """Number of the first interval whose price is not known at the beginning of this one."""
+        where = self.laid.at
+        if not self.day_ahead:
+            return len(self.laid)
+        last_day = int(where.day[at]) + (int(where.second[at]) >= PUBLISHED_S)
+        return int(np.searchsorted(where.day, last_day, side="right"))
 
     def clocks(self, first: int, last: int) -> Clock:
         """The local clock of some intervals."""

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from ores.backtest.case import Case, Told, after, held
 from ores.backtest.errors import BacktestError
+from ores.backtest.forecasts import scores
 from ores.backtest.homes import Recording
 from ores.backtest.money import Source, bill, lay
 from ores.backtest.policies import POLICIES
 from ores.ems.inputs import Battery, Floats
+from ores.ems.scores import Score
 from ores.tariff import Tariff
+
+SPOT: Final = "spot"
+"""A series of this name is a day-ahead price: it is known for the next day from the afternoon on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Ladder:
         hours: Length of each.
         filled: Intervals of the recording that were unknown.
         rungs: By policy.
+        forecasts: Scores of load and PV, where a plan was made.
         notes: What a reader of the figures has to know.
     """
 
@@ -52,6 +59,7 @@ class Ladder:
     hours: float
     filled: int
     rungs: dict[str, Rung]
+    forecasts: dict[str, Score]
     notes: tuple[str, ...]
 
     def share(self, policy: str) -> float | None:
@@ -93,11 +101,12 @@ def climb(home: Recording, question: Question, told: Told | None = None) -> Ladd
         BacktestError, TariffError, InputError: Name what has to be put right.
     """
     laid, notes = lay(question.tariff, home, question.series, question.zone)
-    case = Case(home, laid, question.battery)
+    case = Case(home, laid, question.battery, any(one.name == SPOT for one in question.tariff.series))
     if home.filled:
         notes.append(f"{home.filled} of {len(laid)} intervals were unknown, and taken from the day before")
     rungs = {name: _rung(case, name, told or _nobody) for name in question.policies}
-    return Ladder(home.name, len(laid), home.hours, home.filled, rungs, tuple(notes))
+    forecasts = scores(case) if "plan" in rungs else {}
+    return Ladder(home.name, len(laid), home.hours, home.filled, rungs, forecasts, tuple(notes))
 
 
 def _rung(case: Case, policy: str, told: Told) -> Rung:

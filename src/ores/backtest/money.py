@@ -163,7 +163,12 @@ def _kind(day: int) -> tuple[int, int]:
 def _like(day: int, days: dict[int, Floats], candidates: list[int]) -> Floats:
     """Slot by slot, the nearest day of the same kind that has a price there."""
     found = days[day].copy() if day in days else np.full_like(next(iter(days.values())), np.nan)
-    for other in sorted(candidates, key=lambda one: (abs(_of_month(one) - _of_month(day)), abs(one - day))):
+
+    def near(other: int) -> tuple[bool, int, int]:
+        years = abs(round((other - day) / 365.25))
+        return bool(np.isnan(days[other]).any()), years, abs(_of_month(other) - _of_month(day))
+
+    for other in sorted(candidates, key=near):
         found = np.where(np.isnan(found), days[other], found)
         if not np.isnan(found).any():
             break

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -159,6 +159,10 @@ def _home(ladder: Ladder) -> dict[str, object]:
         "intervals": ladder.intervals,
         "interval_h": ladder.hours,
         "filled": ladder.filled,
+        "forecasts": {
+            name: {key: round(value, 5) for key, value in asdict(score).items()}
+            for name, score in ladder.forecasts.items()
+        },
     }
 
 
@@ -178,5 +182,13 @@ def show(console: Console, ladders: list[Ladder], question: Question) -> None:
         ]
         table.add_row(ladder.home, *costs, ", ".join(shares) or "-")
     console.print(table)
+    for ladder in ladders:
+        for name, score in ladder.forecasts.items():
+            console.print(
+                f"{ladder.home} {name}: forecast a day ahead within {score.mae:.3f} kWh of an interval on"
+                f" average; as now {score.mae_persistence:.3f}, as a week before {score.mae_seasonal:.3f}",
+                style="dim",
+                highlight=False,
+            )
     for note in sorted({note for ladder in ladders for note in ladder.notes}):
         console.print(note, style="dim", highlight=False)

@@ -54,6 +54,11 @@ class History:
         self.off = np.zeros(days, dtype=np.bool_)
         self.newest = -1
 
+    @property
+    def known_days(self) -> int:
+        """On how many days anything was observed."""
+        return int((~np.isnan(self.values)).any(axis=1).sum())
+
     def observe(self, day: int, slot: int, value: float, *, off: bool) -> None:
         """One more; days rise, and an older day than the newest less those kept is forgotten."""
         while self.newest < day:
@@ -133,3 +138,122 @@ def rank(value: float, outcomes: Floats) -> float:
     return float(
         np.interp(value, [ends[0], *outcomes, ends[1]], [0.5 / count**2, *middles, 1 - 0.5 / count**2])
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The local clock at the starts of n intervals.
+
+    Attributes:
+        day: Number of the local day, shape (n,).
+        slot: Of the day, from 0, shape (n,).
+        off: Whether it is a day off (weekend, holiday), shape (n,).
+        days_left: Of the billing period, after this day, shape (n,).
+    """
+
+    day: Ints
+    slot: Ints
+    off: NDArray[np.bool_]
+    days_left: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What may come in n intervals.
+
+    Attributes:
+        by: Who made it.
+        made_before: Local day and slot of the first interval.
+        shares: Of which quantiles, rising, shape (q,).
+        kwh: Quantiles, shape (n, q).
+        mean_kwh: Shape (n,).
+    """
+
+    by: str
+    made_before: tuple[int, int]
+    shares: Floats
+    kwh: Floats
+    mean_kwh: Floats
+
+
+def _beyond(outcomes: Floats) -> Floats:
+    """The highest that is thought of; means of outcomes lie inside what they stand for, the last one most."""
+    above: Floats = 2.0 * outcomes[:, -1] - outcomes[:, -2]
+    return above
+
+
+class Forecaster:
+    """Learns one quantity of a home (load, PV, or load less PV) and says what it may be.
+
+    Args:
+        slots: Of a day.
+        usual: What it may be where nothing is known yet: equally likely outcomes of an interval, in kWh,
+            rising.
+        habits: How much the past counts.
+    """
+
+    def __init__(self, slots: int, usual: Floats, habits: Habits | None = None) -> None:
+        self.habits = habits or Habits()
+        self.slots = slots
+        self.usual = usual
+        self.past = History(slots, self.habits.days)
+        self.persistence = self.habits.persistence_1h ** (24.0 / slots)
+        self.score = 0.0
+        self._made: dict[bool, Floats] = {}
+        self._made_on = -1
+
+    @property
+    def trust(self) -> float:
+        """In what the rank of an interval says, as long as few days are known; 0 to 1."""
+        days = self.past.known_days
+        return days / (days + 2.0)
+
+    def observe(self, day: int, slot: int, *, off: bool, kwh: float) -> None:
+        """An interval has passed."""
+        outcomes = self._of_day(day, off)[slot]
+        if outcomes[-1] - outcomes[0] > 1e-3:  # at night all suns rank alike
+            self.score = self.ranked(kwh, outcomes)
+        else:
+            self.score *= self.persistence
+        self.past.observe(day, slot, kwh, off=off)
+
+    def ranked(self, kwh: float, outcomes: Floats) -> float:
+        """The normal score of what an interval was, among its outcomes."""
+        return float(normal_score(rank(kwh, outcomes))) * self.trust
+
+    def outcomes(self, clock: Clock) -> Floats:
+        """Of each interval, equally likely, rising, whatever today is like; shape (n, outcomes)."""
+        today = int(clock.day[0])
+        found = np.empty((len(clock.day), len(self.usual)))
+        for day in np.unique(clock.day).tolist():
+            mine = clock.day == day
+            off = bool(clock.off[np.argmax(mine)])
+            found[mine] = self._of_day(today, off)[clock.slot[mine]]
+        return found
+
+    def forecast(self, clock: Clock, shares: Floats) -> Forecast:
+        """What may come, seeing how the last interval ranked."""
+        outcomes = self.outcomes(clock)
+        count = outcomes.shape[1]
+        lives = self.persistence ** np.arange(1, len(outcomes) + 1)
+        spread = np.sqrt(1.0 - lives**2)
+        ends = np.column_stack([1.5 * outcomes[:, 0] - 0.5 * outcomes[:, 1], outcomes, _beyond(outcomes)])
+        ends[:, 0] = np.where(outcomes[:, 0] >= 0.0, np.maximum(ends[:, 0], 0.0), ends[:, 0])
+        middles = np.array([0.0, *((np.arange(count) + 0.5) / count), 1.0])
+        scores = lives[:, None] * self.score + spread[:, None] * normal_score(shares)
+        places = np.vectorize(_below, otypes=[np.float64])(scores)
+        kwh = np.array([np.interp(at, middles, row) for at, row in zip(places, ends, strict=True)])
+        likely = np.array([chances(self.score, float(one), count) for one in lives])
+        made_before = (int(clock.day[0]), int(clock.slot[0]))
+        return Forecast("habits", made_before, shares, kwh, (likely * outcomes).sum(axis=1))
+
+    def _of_day(self, today: int, off: bool) -> Floats:
+        if today != self._made_on:
+            self._made.clear()
+            self._made_on = today
+        if off not in self._made:
+            weights = np.exp(-np.arange(self.habits.days) / self.habits.memory_days)
+            weights[self.past.off != off] *= self.habits.other_kind
+            made = outcomes_of(self.past.values, weights, len(self.usual))
+            self._made[off] = np.where(np.isnan(made), self.usual, made)
+        return self._made[off]

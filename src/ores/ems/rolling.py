@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ores.ems.forecast import OUTCOMES, Habits, History, chain, chances, normal_score, outcomes_of, rank
+from ores.ems.forecast import OUTCOMES, Clock, Forecaster, Habits, chain, chances, normal_score, rank
 from ores.ems.inputs import Battery, Floats
 from ores.ems.peaks import Steps, days_steps, peak_steps, shaved_kw
 from ores.ems.worth import LEVELS, Curve, Outlook, Worth, worth
@@ -21,23 +21,6 @@ Ints = NDArray[np.int64]
 
 HORIZON_H: Final = 36.0
 """How far a plan looks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The local clock at the starts of n intervals.
-
-    Attributes:
-        day: Number of the local day, shape (n,).
-        slot: Of the day, from 0, shape (n,).
-        off: Whether it is a day off (weekend, holiday), shape (n,).
-        days_left: Of the billing period, after this day, shape (n,).
-    """
-
-    day: Ints
-    slot: Ints
-    off: NDArray[np.bool_]
-    days_left: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +67,16 @@ class Rolling:
         self, battery: Battery, slots: int, habits: Habits | None = None, *, levels: int = LEVELS
     ) -> None:
         self.battery = battery
-        self.habits = habits or Habits()
         self.slots = slots
         self.levels = levels
-        self._past = History(slots, self.habits.days)
+        usual = np.linspace(0.14, 1.0, OUTCOMES) * 24.0 / slots
+        self.net = Forecaster(slots, usual, habits)
         self._end: Floats | None = None
-        self._outcomes: dict[tuple[int, bool], Floats] = {}
-        self._made_on = -1
-        self._persistence = self.habits.persistence_1h ** (24.0 / slots)
-        self._chain = chain(self._persistence, OUTCOMES)
+        self._chain = chain(self.net.persistence, OUTCOMES)
 
     def observe(self, day: int, slot: int, *, off: bool, net_kwh: float) -> None:
         """An interval has passed; load less PV."""
-        self._past.observe(day, slot, net_kwh, off=off)
+        self.net.observe(day, slot, off=off, kwh=net_kwh)
 
     def renew(self, terms: Terms, clock: Clock, *, last: bool = False) -> None:
         """Make the values anew: when a day has begun, or prices, limits or the month's peak have changed.
@@ -108,7 +88,7 @@ class Rolling:
             clock: Of the same intervals.
             last: Whether what is in store after the last of them is worth nothing.
         """
-        net = self.outcomes(clock)
+        net = self.net.outcomes(clock)
         hours = float(terms.hours[0])
         steps = self._charged(terms, clock, hours)
         outlook = Outlook(
@@ -123,8 +103,7 @@ class Rolling:
             steps_per_kwh=np.array([one.per_kw / hours for one in steps]),
         )
         self._net, self._steps = net, steps
-        days = int((~np.isnan(self._past.values)).any(axis=1).sum())
-        self._trust = days / (days + 2.0)
+        self._trust = self.net.trust
         self._worth = worth(outlook, self.battery, None if last else self._end, levels=self.levels)
         if not last and len(net) > self.slots:  # what the end is worth: as seen a day before it, next time
             end = self._worth.value[len(net) - self.slots]
@@ -134,7 +113,7 @@ class Rolling:
         """What is known before an interval, counted from the first of those of `renew`."""
         hours = 24.0 / self.slots
         steps = tuple((one.above_kw, one.per_kw / hours) for one in self._steps if one.at[interval])
-        return Ahead(interval, self._net[interval], self._worth, self._persistence, self._trust, steps)
+        return Ahead(interval, self._net[interval], self._worth, self.net.persistence, self._trust, steps)
 
     def _charged(self, terms: Terms, clock: Clock, hours: float) -> list[Steps]:
         """What import beyond some power costs, day by day."""
@@ -142,7 +121,7 @@ class Rolling:
         for day in np.unique(clock.day).tolist() if terms.peaks or terms.days else ():
             mine = clock.day == day
             first = int(np.argmax(mine))
-            alike = self._past.values[self._past.off == clock.off[first]]
+            alike = self.net.past.values[self.net.past.off == clock.off[first]]
             left = int(clock.days_left[first])
 
             def held(block: Ints, mine: NDArray[np.bool_] = mine, alike: Floats = alike) -> Floats:
@@ -156,27 +135,3 @@ class Rolling:
             for days in terms.days:
                 steps += days_steps(days, mine, held(days.block), left)
         return steps
-
-    def outcomes(self, clock: Clock) -> Floats:
-        """Of load less PV in each interval, equally likely; shape (n, outcomes)."""
-        today = int(clock.day[0])
-        if today != self._made_on:
-            self._outcomes.clear()
-            self._made_on = today
-        found = np.empty((len(clock.day), OUTCOMES))
-        for day in np.unique(clock.day).tolist():
-            mine = clock.day == day
-            off = bool(clock.off[np.argmax(mine)])
-            found[mine] = self._of_day(off)[clock.slot[mine]]
-        return found
-
-    def _of_day(self, off: bool) -> Floats:
-        key = (self._made_on, off)
-        if key not in self._outcomes:
-            ages = np.arange(self.habits.days)
-            weights = np.exp(-ages / self.habits.memory_days)
-            weights[self._past.off != off] *= self.habits.other_kind
-            made = outcomes_of(self._past.values, weights, OUTCOMES)
-            usual = np.linspace(0.2, 1.4, OUTCOMES) * 24.0 / self.slots * 0.7
-            self._outcomes[key] = np.where(np.isnan(made), usual, made)
-        return self._outcomes[key]

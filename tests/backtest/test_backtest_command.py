@@ -1,0 +1,98 @@
+"""`ores backtest`, as a person and a program meet it; and the goals, on recorded homes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.backtest.made_homes import TOU, recording, tariff_file
+
+from ores.cli import backtest as command
+from ores.link.errors import ConfigError
+
+DATA = Path(os.environ.get("ORES_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+FONTANA = DATA / "homes" / "fontana10_1h.parquet"
+needs_data = pytest.mark.skipif(not FONTANA.is_file(), reason=f"no recorded homes in {DATA} (set ORES_DATA)")
+
+
+def wanted(folder: Path, **changes: object) -> command.Wanted:
+    home = recording(4)
+    starts = home.start_s.astype("datetime64[s]").astype("datetime64[us]")
+    table = pa.table({"start_local": starts, "a_load_kwh": home.load_kwh, "a_pv_kwh": home.pv_kwh})
+    pq.write_table(table, folder / "homes.parquet")
+    options: dict[str, object] = {
+        "homes": (str(folder / "homes.parquet"),),
+        "tariff": f"{tariff_file(folder, TOU)}:tou",
+        "battery": "10kWh,4kW,0.95",
+        "policy": "none,rule,timer,plan,oracle",
+        "prices": (),
+        "zone": None,
+        "soc_pct": 0.0,
+        "jobs": 1,
+        "as_json": True,
+    }
+    return command.Wanted(**(options | changes))  # type: ignore[arg-type]
+
+
+def test_json_is_one_line_with_the_ladder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.run(wanted(tmp_path))
+    (line,) = capsys.readouterr().out.splitlines()
+    home = json.loads(line)["homes"]["a"]
+    assert set(home["cost"]) == {"none", "rule", "timer", "plan", "oracle"}
+    assert home["shares"]["oracle"] == 1.0
+    assert home["share_of_oracle"] == home["shares"]["plan"]
+    assert home["share_of_oracle"] == pytest.approx(
+        (home["cost"]["none"] - home["cost"]["plan"]) / (home["cost"]["none"] - home["cost"]["oracle"]),
+        abs=1e-4,
+    )
+
+
+def test_a_person_gets_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.run(wanted(tmp_path, as_json=False, policy="none,rule"))
+    said = capsys.readouterr().out
+    assert "tou, EUR" in said
+    assert "rule" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "setting"),
+    [
+        ({"battery": "big"}, "--battery"),
+        ({"battery": "0kWh,5kW"}, "--battery"),
+        ({"policy": "none,magic"}, "--policy"),
+        ({"prices": ("spot",)}, "--prices"),
+        ({"tariff": "nothing.json:x"}, "--tariff"),
+        ({"homes": ("nothing.parquet",)}, "nothing.parquet"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, change: dict[str, object], setting: str) -> None:
+    with pytest.raises(ConfigError, match=setting):
+        command.run(wanted(tmp_path, **change))
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("tariff", "least"),
+    [("us-ca-sce-tou-d-prime-citylearn2022", 0.93), ("us-ca-pge-ev2a-2024+nbt24", 0.96)],
+)
+def test_a_recorded_year_reaches_its_share_of_perfect_foresight(
+    tariff: str, least: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = DATA / "tariffs" / "tariffs.json"
+    command.run(
+        wanted(
+            tmp_path,
+            homes=(f"{FONTANA}:h08",),
+            tariff=f"{path}:{tariff}",
+            battery="13.5kWh,5kW,0.95",
+            policy="none,plan,oracle",
+        )
+    )
+    home = json.loads(capsys.readouterr().out)["homes"]["h08"]
+    assert home["intervals"] == 8760
+    assert home["share_of_oracle"] >= least
+    assert home["end_soc_pct"]["plan"] == pytest.approx(home["end_soc_pct"]["oracle"], abs=2.0)
