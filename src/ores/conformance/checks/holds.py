@@ -25,6 +25,8 @@ from ores.conformance.checks.seen import Seen
 
 WAYS = {"consume": "consume_max_w", "produce": "produce_max_w"}
 OWN_NEEDS = 0.02
+WATCHED_S = 8.0
+"""For what happens now and then: at least so long a part of the stream is looked at."""
 
 
 async def begin(bench: Bench) -> None:
@@ -376,8 +378,10 @@ async def maker_side_door(bench: Bench) -> None:
     limited = bench.having("limit")
     if not limited:
         not_applicable("no element has a limit")
-    states = [state for _, state in (await bench.stream()).states]
-    for state in states:
+    stream = await bench.stream()
+    since_s = next((at_s for at_s, _ in stream.states), bench.elapsed_s)
+    await bench.pause(max(0.0, since_s + WATCHED_S - bench.elapsed_s))
+    for _, state in stream.states:
         if state.get("control_source") not in {"local", "protection"}:
             continue
         for element in limited:
