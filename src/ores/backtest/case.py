@@ -31,12 +31,14 @@ class Case:
         laid: The tariff over its intervals.
         battery: With the SoC in which the year begins.
         day_ahead: Whether prices of the next local day are known from 13:00 on, and no later ones.
+        planned: The same in the longer intervals for which plans are made; None where these are the same.
     """
 
     home: Recording
     laid: tariff.Schedule
     battery: Battery
     day_ahead: bool = False
+    planned: Case | None = None
 
     @property
     def net_kwh(self) -> Floats:

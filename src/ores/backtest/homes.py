@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,21 @@ class Recording:
     load_kwh: Floats
     pv_kwh: Floats
     filled: int
+
+
+PLAN_STEP_S: Final = 900
+"""A recording in finer steps begins and ends at a multiple of it."""
+
+
+def coarser(home: Recording, times: int) -> Recording:
+    """The same home in intervals so many times as long; as many as there are must be a multiple of it."""
+    return replace(
+        home,
+        start_s=home.start_s[::times],
+        hours=home.hours * times,
+        load_kwh=home.load_kwh.reshape(-1, times).sum(axis=1),
+        pv_kwh=home.pv_kwh.reshape(-1, times).sum(axis=1),
+    )
 
 
 def recordings(spec: str) -> list[Recording]:
@@ -95,7 +110,7 @@ def _recording(table: Table, name: str, columns: dict[str, tuple[str, str]]) -> 
     known = np.flatnonzero(~np.isnan(energy["load"]))
     if len(known) == 0:
         raise BacktestError(f"{table.path}: {name}", found="no known load", allowed="numbers")
-    within = slice(int(known[0]), int(known[-1]) + 1)
+    within = _trimmed(table.start_s[0], step_s, int(known[0]), int(known[-1]) + 1)
     load, pv = energy["load"][within], energy["pv"][within]
     missing = np.isnan(load) | np.isnan(pv)
     if missing.mean() > MOST_MISSING:
@@ -106,6 +121,15 @@ def _recording(table: Table, name: str, columns: dict[str, tuple[str, str]]) -> 
     return Recording(
         name, start_s, table.utc, hours, _filled(load, per_day), _filled(pv, per_day), int(missing.sum())
     )
+
+
+def _trimmed(start_s: int, step_s: int, first: int, last: int) -> slice:
+    """Whole planning intervals, where these are longer than those of the recording."""
+    if PLAN_STEP_S % step_s:
+        return slice(first, last)
+    times = max(1, PLAN_STEP_S // step_s)
+    first += int(-(start_s + first * step_s) % (step_s * times)) // step_s
+    return slice(first, first + (last - first) // times * times)
 
 
 def _filled(values: Floats, per_day: int) -> Floats:

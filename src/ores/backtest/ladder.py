@@ -12,7 +12,7 @@ import numpy as np
 from ores.backtest.case import Case, Told, after, held
 from ores.backtest.errors import BacktestError
 from ores.backtest.forecasts import scores
-from ores.backtest.homes import Recording
+from ores.backtest.homes import PLAN_STEP_S, Recording, coarser
 from ores.backtest.money import Source, bill, lay
 from ores.backtest.policies import POLICIES
 from ores.ems.inputs import Battery, Floats
@@ -101,11 +101,22 @@ def climb(home: Recording, question: Question, told: Told | None = None) -> Ladd
         BacktestError, TariffError, InputError: Name what has to be put right.
     """
     laid, notes = lay(question.tariff, home, question.series, question.zone)
-    case = Case(home, laid, question.battery, any(one.name == SPOT for one in question.tariff.series))
+    day_ahead = any(one.name == SPOT for one in question.tariff.series)
+    times = max(1, round(PLAN_STEP_S / 3600.0 / home.hours)) if len(laid) > 1 else 1
+    planned = None
+    if times > 1:
+        coarse = coarser(home, times)
+        planned = Case(
+            coarse,
+            lay(question.tariff, coarse, question.series, question.zone)[0],
+            question.battery,
+            day_ahead,
+        )
+    case = Case(home, laid, question.battery, day_ahead, planned)
     if home.filled:
         notes.append(f"{home.filled} of {len(laid)} intervals were unknown, and taken from the day before")
     rungs = {name: _rung(case, name, told or _nobody) for name in question.policies}
-    forecasts = scores(case) if "plan" in rungs else {}
+    forecasts = scores(planned or case) if "plan" in rungs else {}
     return Ladder(home.name, len(laid), home.hours, home.filled, rungs, forecasts, tuple(notes))
 
 

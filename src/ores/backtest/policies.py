@@ -13,7 +13,7 @@ from ores.backtest.case import Case, Told, after, held
 from ores.backtest.foresight import oracle
 from ores.control.realtime import Price, battery_kw
 from ores.ems.inputs import Floats
-from ores.ems.rolling import HORIZON_H, Rolling
+from ores.ems.rolling import HORIZON_H, Ahead, Rolling
 from ores.tariff.sofar import peak_kw
 
 
@@ -77,31 +77,59 @@ def _until_change(flags: NDArray[np.bool_]) -> list[int]:
 
 def plan(case: Case, told: Told) -> Floats:
     """Forecasts from the past alone; an interval's own load and PV are seen in it, by reacting in seconds."""
-    battery, hours = case.battery, case.home.hours
-    count, per_day = len(case.laid), round(24.0 / hours)
-    rolling = Rolling(battery, per_day)
-    stored = battery.soc_pct / 100.0 * battery.capacity_kwh
-    powers = np.zeros(count)
+    whole = case.planned or case
+    times = round(whole.home.hours / case.home.hours)
+    count, per_day = len(whole.laid), round(24.0 / whole.home.hours)
+    rolling = Rolling(case.battery, per_day)
+    stored = case.battery.soc_pct / 100.0 * case.battery.capacity_kwh
+    powers: list[float] = []
+    net_kwh = case.net_kwh.tolist()
     made, state = 0, tariff.nothing_yet(case.laid.tariff)
     known: tuple[int, tuple[float, ...]] = (0, ())
-    for at, net in enumerate(case.net_kwh.tolist()):
-        day, slot, off = case.clock(at)
-        news = case.published(at), _peaks(case, state)
+    for at in range(count):
+        day, slot, off = whole.clock(at)
+        news = whole.published(at), _peaks(whole, state)
         if at == 0 or slot == 0 or news != known:
             known = news
-            made, end = at, min(at + per_day + round(HORIZON_H / hours), count)
-            rolling.renew(case.terms(state, at, end), case.clocks(at, end), last=end == count)
-        seen = rolling.ahead(at - made)
-        price = Price(float(case.laid.import_per_kwh[at]), float(case.laid.export_per_kwh[at]), seen.steps)
-        now = replace(battery, soc_pct=min(100.0, stored / battery.capacity_kwh * 100.0))
-        powers[at] = battery_kw(net / hours, hours, price, now, seen.value(net))
-        stored = after(battery, stored, powers[at], hours)
-        rolling.observe(day, slot, off=off, net_kwh=net)
-        if case.laid.tariff.demand or case.laid.tariff.tiers:
-            bought = np.array([max(0.0, net + powers[at] * hours)])
-            state = tariff.so_far(case.laid, bought, before=state, first=at, last=at + 1)
-        told(1)
-    return powers
+            made, end = at, min(at + per_day + round(HORIZON_H / whole.home.hours), count)
+            rolling.renew(whole.terms(state, at, end), whole.clocks(at, end), last=end == count)
+        price = float(whole.laid.import_per_kwh[at]), float(whole.laid.export_per_kwh[at])
+        now = net_kwh[at * times : (at + 1) * times]
+        done, stored, bought = _act(case, rolling.ahead(at - made), price, now, stored)
+        powers += done
+        rolling.observe(day, slot, off=off, net_kwh=sum(now))
+        if whole.laid.tariff.demand or whole.laid.tariff.tiers:
+            state = tariff.so_far(whole.laid, np.array([bought]), before=state, first=at, last=at + 1)
+        told(times)
+    return np.array(powers)
+
+
+def _act(
+    case: Case, seen: Ahead, price: tuple[float, float], net_kwh: list[float], stored: float
+) -> tuple[list[float], float, float]:
+    """One planning interval, in the steps of the recording.
+
+    Returns:
+        The power of each step in kW, what is in store at the end and what was bought, in kWh.
+    """
+    hours = case.home.hours
+    whole_h = hours * len(net_kwh)
+    powers: list[float] = []
+    passed, bought = 0.0, 0.0
+    for step, net in enumerate(net_kwh):
+        left_h = whole_h - step * hours
+        steps = seen.steps
+        if step:  # a mean over the whole interval: what has been bought of it is gone
+            steps = tuple((max(0.0, (above * whole_h - bought) / left_h), dear) for above, dear in steps)
+        battery = replace(case.battery, soc_pct=min(100.0, stored / case.battery.capacity_kwh * 100.0))
+        value = seen.value(passed + net / hours * left_h)
+        power = battery_kw(net / hours, left_h, Price(*price, steps), battery, value)
+        power = held(case.battery, stored, power, hours)
+        stored = after(case.battery, stored, power, hours)
+        powers.append(power)
+        passed += net
+        bought += max(0.0, net + power * hours)
+    return powers, stored, bought
 
 
 def _peaks(case: Case, state: tariff.SoFar) -> tuple[float, ...]:

@@ -24,17 +24,17 @@ _HALVINGS: Final = 18
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Import of an interval beyond `above_kw` costs `per_kw` more for each kW of its mean.
+    """Import of an interval beyond a mean of `above_kw` costs `per_kwh` more.
 
     Attributes:
         at: Which intervals it is for, shape (n,).
         above_kw: >= 0.
-        per_kw: > 0.
+        per_kwh: > 0; of an interval that is a part of the stretch that is charged, its share.
     """
 
     at: NDArray[np.bool_]
     above_kw: float
-    per_kw: float
+    per_kwh: float
 
 
 def shaved_kw(net_kw: Floats, hours: float, battery: Battery) -> Floats:
@@ -70,11 +70,20 @@ def _holds(net_kw: Floats, level_kw: Floats, hours: float, battery: Battery) -> 
     return fine
 
 
-def peak_steps(term: PeakTerm, at: NDArray[np.bool_], days_kw: Floats, days_left: int) -> list[Steps]:
+def stretch_h(term: PeakTerm | DaysTerm, hours: Floats) -> float:
+    """How long the stretches are whose mean is charged, in h."""
+    used = term.block >= 0
+    return float(np.bincount(term.block[used], hours[used]).max())
+
+
+def peak_steps(
+    term: PeakTerm, hours: Floats, at: NDArray[np.bool_], days_kw: Floats, days_left: int
+) -> list[Steps]:
     """What a kW more costs in intervals of one day.
 
     Args:
         term: The charge, with the peak so far.
+        hours: Of all intervals, shape (n,).
         at: The intervals, shape (n,); those that do not count are left out.
         days_kw: How low days of this kind could be held, shape (days,).
         days_left: Further days of the month that may go higher.
@@ -82,11 +91,12 @@ def peak_steps(term: PeakTerm, at: NDArray[np.bool_], days_kw: Floats, days_left
     counted = at & (term.block >= 0)
     if term.price_per_kw <= 0.0 or not counted.any():
         return []
-    rungs = [(level, share * term.price_per_kw) for level, share in _rising(days_kw, days_left)]
+    per_kwh = term.price_per_kw / stretch_h(term, hours)
+    rungs = [(level, share * per_kwh) for level, share in _rising(days_kw, days_left)]
     so_far = term.so_far_kw
-    begun = sum(per_kw for level, per_kw in rungs if level <= so_far)
+    begun = sum(rise for level, rise in rungs if level <= so_far)
     steps = [Steps(counted, so_far, begun)] if begun > 0.0 else []
-    return steps + [Steps(counted, level, per_kw) for level, per_kw in rungs if level > so_far]
+    return steps + [Steps(counted, level, rise) for level, rise in rungs if level > so_far]
 
 
 def _rising(days_kw: Floats, days_left: int) -> list[tuple[float, float]]:
@@ -103,7 +113,9 @@ def _rising(days_kw: Floats, days_left: int) -> list[tuple[float, float]]:
     return [(float(level), float(rise)) for level, rise in zip(levels, rises, strict=True)]
 
 
-def days_steps(term: DaysTerm, at: NDArray[np.bool_], days_kw: Floats, days_left: int) -> list[Steps]:
+def days_steps(
+    term: DaysTerm, hours: Floats, at: NDArray[np.bool_], days_kw: Floats, days_left: int
+) -> list[Steps]:
     """The same where the mean of the highest days is charged, and where it climbs steps.
 
     Of a price, a day carries its share. Of steps, the month aims below the first that the days to come will
@@ -115,8 +127,9 @@ def days_steps(term: DaysTerm, at: NDArray[np.bool_], days_kw: Floats, days_left
     earlier = sorted(term.earlier_kw, reverse=True)[: term.top]
     least = min(earlier) if len(earlier) == term.top else 0.0  # a day below it is none of the highest
     steps: list[Steps] = []
+    length_h = stretch_h(term, hours)
     if term.price_per_kw > 0.0:
-        share = term.price_per_kw / term.top
+        share = term.price_per_kw / term.top / length_h
         rungs = _rising(days_kw, max(0, days_left // term.top))
         steps += [Steps(counted, max(level, least, term.today_kw), rise * share) for level, rise in rungs]
     expected = np.sort(np.concatenate([np.sort(days_kw)[::-1][: term.top], earlier]))[::-1][: term.top]
@@ -125,5 +138,5 @@ def days_steps(term: DaysTerm, at: NDArray[np.bool_], days_kw: Floats, days_left
         if mean < above_kw:
             # the days so far leave room, but not more than the line for each of those to come
             line = max(above_kw, least, term.today_kw if term.today_kw <= above_kw else 0.0)
-            steps.append(Steps(counted, line * (1.0 - 1e-6), extra))
+            steps.append(Steps(counted, line * (1.0 - 1e-6), extra / length_h))
     return steps

@@ -100,7 +100,7 @@ class Rolling:
             steps_kwh=np.array(
                 [np.where(one.at, one.above_kw * terms.hours, np.inf) for one in steps]
             ).reshape(len(steps), len(net)),
-            steps_per_kwh=np.array([one.per_kw / hours for one in steps]),
+            steps_per_kwh=np.array([one.per_kwh for one in steps]),
         )
         self._net, self._steps = net, steps
         self._trust = self.net.trust
@@ -111,8 +111,7 @@ class Rolling:
 
     def ahead(self, interval: int) -> Ahead:
         """What is known before an interval, counted from the first of those of `renew`."""
-        hours = 24.0 / self.slots
-        steps = tuple((one.above_kw, one.per_kw / hours) for one in self._steps if one.at[interval])
+        steps = tuple((one.above_kw, one.per_kwh) for one in self._steps if one.at[interval])
         return Ahead(interval, self._net[interval], self._worth, self.net.persistence, self._trust, steps)
 
     def _charged(self, terms: Terms, clock: Clock, hours: float) -> list[Steps]:
@@ -131,7 +130,7 @@ class Rolling:
                 return shaved_kw(past, hours, self.battery) if past.size else np.zeros(0)
 
             for peak in terms.peaks:
-                steps += peak_steps(peak, mine, held(peak.block), left)
+                steps += peak_steps(peak, terms.hours, mine, held(peak.block), left)
             for days in terms.days:
-                steps += days_steps(days, mine, held(days.block), left)
+                steps += days_steps(days, terms.hours, mine, held(days.block), left)
         return steps
