@@ -115,7 +115,7 @@ def _of_device(
     control: bool,
 ) -> Iterator[Shown]:
     sources = list(_sources(device, entities, said, left_out))
-    switches = [one for one in entities if one.component == "switch" and one.command_topic and one.state]
+    switches = [one for one in entities if _is_switch(one, left_out)]
     points = {source.point for source in sources}
     measures = bool(points & {"power_w", "energy_in_wh", "energy_out_wh"})
     if measures:
@@ -129,6 +129,18 @@ def _of_device(
     if not measures and not switches:
         names = ", ".join(sorted({one.name or one.id for one in entities})[:5])
         left_out.append(f"{device.name}: neither power nor energy nor a switch ({names})")
+
+
+def _is_switch(entity: Entity, left_out: list[str]) -> bool:
+    """Whether it can be commanded, and says where it stands."""
+    if entity.component != "switch" or not entity.command_topic or entity.state is None:
+        return False
+    try:
+        template(entity.state.template)
+    except PeerError as error:
+        left_out.append(f"{entity.device.name} {entity.name}: {error.detail}")
+        return False
+    return True
 
 
 def _sources(device: Device, entities: Sequence[Entity], said: Said, left_out: list[str]) -> Iterator[Source]:

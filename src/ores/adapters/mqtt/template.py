@@ -77,7 +77,7 @@ def template(text: str) -> Evaluate:
         return lambda payload: payload.text
     if not (body.startswith("{{") and body.endswith("}}")) or len(body) > TEXT_MAX:
         raise PeerError(f"the template {text[:80]!r} is not understood")
-    inside = body[2:-2].strip("- \t\r\n")
+    inside = body[2:-2].removeprefix("-").removesuffix("-").strip()  # `{{-` and `-}}` cut white space
     if "{{" in inside or "}}" in inside or "{%" in inside:
         raise PeerError(f"the template {text[:80]!r} is not understood")
     return _Reader(inside, text).read()
