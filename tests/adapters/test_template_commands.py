@@ -49,6 +49,56 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_device_is_recognised_tried_served_and_let_go(tmp_path: Path) -> None:
+    with device("carlo-gavazzi-em24") as port:
+        found = json.loads(run("scan", "127.0.0.1", "--port", str(port), "--json").stdout)
+        assert [(one["template"], one["serial"], one["elements"]) for one in found] == [
+            ("carlo-gavazzi-em24", "KV1234567890A", ["meter"])
+        ]
+        tried = run("adapter", "try", "carlo-gavazzi-em24", f"127.0.0.1:{port}", "--once", "--json")
+        assert json.loads(tried.stdout)["elements"]["meter"]["ac_measure"]["power_w"] == 934.5
+        with adapted("carlo-gavazzi-em24", port, tmp_path) as said:
+            assert said["code"].startswith("ORES-")
+        with adapted("carlo-gavazzi-em24", port, tmp_path) as again:
+            assert again["id"] == said["id"]
+    assert (tmp_path / "template.json").exists()
+
+
+def test_another_device_than_the_template_is_told(tmp_path: Path) -> None:
+    with device("carlo-gavazzi-em24") as port:
+        where = ["template", "victron-gx", f"127.0.0.1:{port}", "--unit", "1", "--data", str(tmp_path)]
+        said = run("adapter", "serve", *where)
+    assert said.returncode != 0
+    assert said.stderr.startswith("ores: ")
+
+
+def test_templates_are_listed_with_what_they_ask() -> None:
+    listed = json.loads(run("adapter", "templates", "--json").stdout)
+    assert {"name": "victron-gx", "title": "Victron GX", "maker": "Victron Energy"}.items() <= listed[
+        -1
+    ].items()
+    asked = json.loads(run("adapter", "templates", "solax-x-g4", "--json").stdout)
+    assert asked["required"] == ["rated_w"]
+    assert "SolaX" in run("adapter", "templates").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["template", "eastron-sdm630"], "arguments"),
+        (["template", "eastron-sdm63", "host"], "template"),
+        (["template", "solax-x-g4", "host"], "rated_w"),
+        (["template", "solax-x-g4", "host", "--set", "rated_w=1"], "rated_w"),
+        (["template", "eastron-sdm630", "host", "--conductor", "L9"], "conductor"),
+        (["sunspec", "here", "there"], "arguments"),
+    ],
+)
+def test_what_is_wrong_in_a_command_is_named(arguments: list[str], why: str, tmp_path: Path) -> None:
+    said = run("adapter", "serve", *arguments, "--data", str(tmp_path))
+    assert said.returncode == 2
+    assert said.stderr.startswith(f"ores: {why}: found")
+
+
 @pytest.mark.kit
 @pytest.mark.parametrize(
     ("name", "profile", "options"),

@@ -84,7 +84,7 @@ def parsed(content: str, file: str, name: str) -> Template:
         ConfigError: Something in it is not right.
     """
     try:
-        tree = yaml.safe_load(content)
+        tree = yaml.load(content, Loader=_OnceLoader)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(file, found=" ".join(str(error).split())[:200], allowed="YAML") from error
     tree = _with_text_keys(tree)
@@ -97,6 +97,19 @@ def parsed(content: str, file: str, name: str) -> Template:
     for field, found, allowed in contradictions(template):
         raise ConfigError(f"{file}: {field}", found=found, allowed=allowed)
     return template
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two the first would be lost without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """As its base, and refuses a key that is there twice."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.YAMLError(f"{key.value} twice, line {key.start_mark.line + 1}")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
 
 
 class _Builder:
