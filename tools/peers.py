@@ -1,7 +1,7 @@
 """`make test-peers`: tests against software that none of us wrote, each peer in an environment of its own.
 
 An environment is made once and kept in `.peers/` (or where ORES_PEERS says), named by what is in it. A peer
-that cannot be installed is skipped by its test, which says its name and why; so is one whose Python is not here.
+that cannot be installed, or whose Python is not here, is skipped by its test, which says its name and why.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.hub.hubhouse import BATTERY, METER, House
 from tests.system.mosquitto import Listener, listening, mosquitto
@@ -190,6 +191,7 @@ async def test_a_broker_that_wants_a_password_gets_it(tmp_path: Path) -> None:
         ("mqtt://broker?colour=red", "?colour"),
         ("mqtt://broker?every_s=0", "1 to 30 s"),
         ("mqtt://broker?control=maybe", "yes, or no"),
+        ("mqtt://broker?currency=euro", "three capitals"),
     ],
 )
 async def test_an_address_that_cannot_be_is_refused_without_its_password(
@@ -214,6 +216,21 @@ async def test_who_is_only_to_read_is_shown_no_controls(tmp_path: Path) -> None:
             await to.say(f"{base(running)}/{BATTERY}/battery/operation/set", "charge")
             await asyncio.sleep(0.3)
             assert not running.hub.proposals.held()
+
+
+async def test_the_price_is_told_in_the_currency_that_was_said(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as port:
+        home = house(port, tmp_path / "hub", "every_s=1&currency=CHF")
+        async with listening(port) as to, home.hub() as running:
+            running.hub.preferences.put(
+                msgspec.structs.replace(running.hub.preferences.get(), price_per_kwh=0.3123)
+            )
+            await discovered(to, running)
+            own = f"{base(running)}/house"
+            await to.until(lambda heard: heard[f"{own}/price_per_kwh"] == "0.3123")
+            assert to.newest[f"{own}/export_price_per_kwh"] == "None"
+            units = {one.get("unit_of_measurement") for one in configs(to.newest).values()}
+            assert "CHF/kWh" in units
 
 
 def hub_process(tmp_path: Path, *words: str) -> subprocess.Popen[str]:

@@ -36,13 +36,15 @@ from ores.hub.doors.mqtt_entities import (
     house_values,
     module_entities,
     module_values,
+    price_entities,
+    price_values,
 )
 from ores.hub.hub import Hub
 from ores.hub.state_dir import StateDir
 from ores.link.errors import ConfigError, OresError
 from ores.model import Description, ElementState, ModuleLive
 
-OPTIONS: Final = ("control", "discovery", "every_s")
+OPTIONS: Final = ("control", "currency", "discovery", "every_s")
 DISCOVERY: Final = "homeassistant"
 COUNT_S: Final = 1.0
 """Between two looks at what has flowed."""
@@ -83,6 +85,7 @@ class MqttDoor:
         self._discovery: Final = broker.options.get("discovery", DISCOVERY).strip("/") or DISCOVERY
         self._every_s: Final = _every_s(broker.options)
         self._totals: Final = totals
+        self._currency: Final = _currency(broker.options)
         self._controls: Final = Controls(hub) if _controls(broker.options) else None
         self._base: Final = f"ores/{hub.id}"
         self._node: Final = f"ores_{hub.id}"
@@ -258,6 +261,8 @@ class MqttDoor:
         parts = mqtt_energy.house_parts(topology, described)
         self._totals.describe(parts)
         found = [*house_entities(topology), *mqtt_energy.house_entities(parts)]
+        if self._currency:
+            found += price_entities(self._currency)
         for description in described:
             found += module_entities(description)
         if self._controls is not None:
@@ -272,6 +277,7 @@ class MqttDoor:
             module = live.modules.get(description.id) or ModuleLive(status="gone", elements={})
             told |= module_values(description, module)
             told[f"{description.id}/status"] = ONLINE if module.status == "online" else OFFLINE
+        told |= price_values(self._hub.preferences.get())
         told |= self._totals.values(self._descriptions())
         if self._controls is not None:
             told |= self._controls.values()
@@ -353,6 +359,13 @@ def _controls(options: Mapping[str, str]) -> bool:
     if text not in {"yes", "no"}:
         raise ConfigError("--mqtt ?control", found=text, allowed="yes, or no to be only read")
     return text == "yes"
+
+
+def _currency(options: Mapping[str, str]) -> str:
+    text = options.get("currency", "")
+    if text and not (len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()):
+        raise ConfigError("--mqtt ?currency", found=text, allowed="three capitals, such as EUR")
+    return text
 
 
 def door_of(hub: Hub, directory: StateDir, address: str) -> MqttDoor:

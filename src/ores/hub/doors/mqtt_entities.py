@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from ores.control.topology import Topology
-from ores.model import AcMeasure, Description, Element, ElementState, Flow, ModuleLive
+from ores.model import AcMeasure, Description, Element, ElementState, Flow, ModuleLive, Preferences
 
 UNKNOWN: Final = "None"
 """How Home Assistant is told that a value is not known."""
@@ -110,6 +110,29 @@ def house_values(flow: Flow) -> Told:
         f"{HOUSE}/heat_power_w": number(flow.heat_w),
         f"{HOUSE}/load_power_w": number(flow.load_w),
         f"{HOUSE}/soc_pct": number(flow.soc_pct, 1),
+    }
+
+
+def price_entities(currency: str) -> Iterator[Entity]:
+    """What energy costs; Home Assistant takes a price by a unit that ends in `/kWh`.
+
+    Args:
+        currency: Three capitals.
+    """
+    told: dict[str, object] = {
+        "unit_of_measurement": f"{currency}/kWh",
+        "state_class": "measurement",
+        "icon": "mdi:cash",
+    }
+    for point, name in (("price_per_kwh", "Import price"), ("export_price_per_kwh", "Export price")):
+        yield Entity(component="sensor", topic=f"{HOUSE}/{point}", name=name, told=told)
+
+
+def price_values(preferences: Preferences) -> Told:
+    """The prices that the owner has set."""
+    return {
+        f"{HOUSE}/price_per_kwh": number(preferences.price_per_kwh, 4),
+        f"{HOUSE}/export_price_per_kwh": number(preferences.export_price_per_kwh, 4),
     }
 
 
