@@ -9,8 +9,11 @@ encoded here, by hand, so that a mistake of the decoder is not made twice.
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
 import struct
 import sys
+import tty
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -18,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pymodbus import FramerType
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from ores.adapters.modbus import Rejected
@@ -153,9 +157,8 @@ class ImageWire:
             raise TimedOut("no answer")
 
 
-@asynccontextmanager
-async def served(image: Image, port: int = 0) -> AsyncIterator[int]:
-    """Behind Modbus TCP on this machine; gives the port."""
+def acting(image: Image) -> SimDevice:
+    """The image as a device of pymodbus."""
 
     async def act(function: int, start: int, address: int, count: int, *more: Any) -> ExcCodes | None:
         held, values = more  # of the table that this is about, and what is to be written
@@ -177,14 +180,48 @@ async def served(image: Image, port: int = 0) -> AsyncIterator[int]:
     def bits() -> list[SimData]:
         return [SimData(0, values=[False] * 16, datatype=DataType.BITS)]
 
-    device = SimDevice(image.unit, simdata=(bits(), bits(), block("holding"), block("input")), action=act)
+    return SimDevice(image.unit, simdata=(bits(), bits(), block("holding"), block("input")), action=act)
+
+
+@asynccontextmanager
+async def served(image: Image, port: int = 0, *, rtu: bool = False) -> AsyncIterator[int]:
+    """Behind Modbus TCP on this machine, or RTU over TCP; gives the port."""
+
+    device = acting(image)
     drop = {"trace_packet": lambda sending, packet: b"" if sending and image.silent else packet}
-    server = ModbusTcpServer(device, address=("127.0.0.1", port), **drop)
+    framer = FramerType.RTU if rtu else FramerType.SOCKET
+    server = ModbusTcpServer(device, address=("127.0.0.1", port), framer=framer, **drop)
     await server.serve_forever(background=True)
     try:
         yield server.transport.sockets[0].getsockname()[1]
     finally:
         await server.shutdown()
+
+
+@asynccontextmanager
+async def on_a_line(image: Image) -> AsyncIterator[str]:
+    """At a serial line that is a pair of terminals; gives the path of the near end."""
+    near, near_path = _terminal()
+    far, far_path = _terminal()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(near, lambda: os.write(far, os.read(near, 512)))
+    loop.add_reader(far, lambda: os.write(near, os.read(far, 512)))
+    server = ModbusSerialServer(acting(image), framer=FramerType.RTU, port=far_path, baudrate=9600)
+    await server.serve_forever(background=True)
+    try:
+        yield near_path
+    finally:
+        await server.shutdown()
+        for end in (near, far):
+            loop.remove_reader(end)
+            os.close(end)
+
+
+def _terminal() -> tuple[int, str]:
+    """A terminal whose bytes go through as they are: what a program sees of a serial port."""
+    end, other = pty.openpty()
+    tty.setraw(other)
+    return end, os.ttyname(other)
 
 
 Living = Callable[[Image], Callable[[float], None]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from tests.adapters.image import Image, ImageWire
+from tests.adapters.image import Image, ImageWire, on_a_line, served
 from tests.adapters.wire import run
 
+from ores.adapters.scan import UNITS, scan, scan_line
 from ores.adapters.templates.parse import names, shipped
 from ores.adapters.templates.recognise import TRIES_MAX, candidates, recognise
-from ores.link.clock import Clock
+from ores.link.clock import Clock, RealClock
 from ores.link.errors import TimedOut
 
 ABLE = [name for name in names() if shipped(name).detect]
@@ -50,3 +51,20 @@ def test_a_device_full_of_zeros_is_none_of_them() -> None:
     for table in image.tables:
         image.tables[table] = dict.fromkeys(range(65_536), 0)
     assert recognised(image) == ""
+
+
+async def test_a_device_at_a_serial_line_is_found() -> None:
+    image = Image("eastron-sdm630")
+    async with on_a_line(image) as path:
+        found = await scan_line(path, units=(1,), clock=RealClock())
+    assert [(one.host, one.unit, one.template) for one in found] == [(path, 1, "eastron-sdm630")]
+    assert image.writes == []
+
+
+async def test_a_device_in_a_network_is_found_at_the_unit_of_its_template() -> None:
+    image = Image("victron-gx")
+    async with served(image) as port:
+        found = await scan(["127.0.0.1"], port=port, units=UNITS, clock=RealClock())
+    assert [(one.unit, one.template, one.note) for one in found] == [
+        (100, "victron-gx", "not yet tried on hardware")
+    ]

@@ -7,11 +7,14 @@ that comes late can never pass for the answer to a later question. Who asks deci
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.client.base import ModbusBaseClient
 from pymodbus.exceptions import ModbusException, ModbusIOException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
@@ -81,27 +84,25 @@ class Tables(Registers, Protocol):
         ...
 
 
-class ModbusTcp:
-    """Registers of one unit behind a Modbus TCP server.
+class _Modbus(ABC):
+    """What all ways share: a connection that is opened when it is needed, and ended by what goes wrong.
 
     Args:
-        host: Name or address.
-        port: TCP.
+        where: For what is said of it.
         unit: 0 to 255; behind a gateway or logger, which device of it.
         clock: Held while an answer is awaited.
-        answer_s: For a connection, and for each answer.
     """
 
-    def __init__(
-        self, host: str, port: int = PORT, *, unit: int = 1, clock: Clock, answer_s: float = ANSWER_S
-    ) -> None:
-        self._address: Final = f"{host}:{port}"
-        self._host, self._port = host, port
+    def __init__(self, where: str, unit: int, clock: Clock) -> None:
+        self._where: Final = where
         self._unit: Final = unit
         self._clock: Final = clock
-        self._answer_s: Final = answer_s
-        self._client: AsyncModbusTcpClient | None = None
+        self._client: ModbusBaseClient | None = None
         self.has_connected = False
+
+    @abstractmethod
+    def _new(self) -> ModbusBaseClient:
+        """A client that has not connected yet."""
 
     async def read(self, address: int, count: int) -> list[int]:
         """See `Registers`."""
@@ -135,18 +136,16 @@ class ModbusTcp:
             self._client.close()
             self._client = None
 
-    async def _connected(self) -> AsyncModbusTcpClient:
+    async def _connected(self) -> ModbusBaseClient:
         if self._client is not None and self._client.connected:
             return self._client
         self.close()
-        client = AsyncModbusTcpClient(
-            self._host, port=self._port, timeout=self._answer_s, retries=0, reconnect_delay=0
-        )
+        client = self._new()
         self._client = client
         with self._clock.hold():
             if not await client.connect():
                 self.close()
-                raise Disconnected(f"{self._address}: no connection")
+                raise Disconnected(f"{self._where}: no connection")
         self.has_connected = True
         return client
 
@@ -161,7 +160,7 @@ class ModbusTcp:
     @contextmanager
     def _asking(self, request: str) -> Iterator[str]:
         """One request; all that goes wrong, but for a refusal, leaves nothing of the connection."""
-        what = f"{self._address} unit {self._unit}: {request}"
+        what = f"{self._where} unit {self._unit}: {request}"
         try:
             with self._clock.hold():
                 yield what
@@ -176,6 +175,86 @@ class ModbusTcp:
         except BaseException:
             self.close()  # also when the task ends here: nobody will read the answer
             raise
+
+
+class ModbusTcp(_Modbus):
+    """Registers of one unit behind a Modbus TCP server, or behind a gateway that passes RTU on.
+
+    Args:
+        host: Name or address.
+        port: TCP.
+        unit: 0 to 255; behind a gateway or logger, which device of it.
+        clock: Held while an answer is awaited.
+        answer_s: For a connection, and for each answer.
+        rtu: The frames are those of RTU, as a gateway sends them that knows nothing of Modbus.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int = PORT,
+        *,
+        unit: int = 1,
+        clock: Clock,
+        answer_s: float = ANSWER_S,
+        rtu: bool = False,
+    ) -> None:
+        super().__init__(f"{host}:{port}", unit, clock)
+        self._host, self._port = host, port
+        self._answer_s: Final = answer_s
+        self._framer: Final = FramerType.RTU if rtu else FramerType.SOCKET
+
+    def _new(self) -> ModbusBaseClient:
+        return AsyncModbusTcpClient(
+            self._host,
+            port=self._port,
+            framer=self._framer,
+            timeout=self._answer_s,
+            retries=0,
+            reconnect_delay=0,
+        )
+
+
+class ModbusSerial(_Modbus):
+    """Registers of one unit at a serial line of this machine, by RTU.
+
+    Args:
+        path: Of the port, such as `/dev/ttyUSB0`; nobody else may use it meanwhile.
+        unit: 1 to 247.
+        clock: Held while an answer is awaited.
+        answer_s: For each answer.
+        baud: Of the line.
+        parity: `none`, `even` or `odd`.
+        stop_bits: 1 or 2.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        unit: int = 1,
+        clock: Clock,
+        answer_s: float = ANSWER_S,
+        baud: int = 9600,
+        parity: str = "none",
+        stop_bits: int = 1,
+    ) -> None:
+        super().__init__(path, unit, clock)
+        self._line: Final = (path, baud, parity[0].upper(), stop_bits)
+        self._answer_s: Final = answer_s
+
+    def _new(self) -> ModbusBaseClient:
+        path, baud, parity, stop_bits = self._line
+        return AsyncModbusSerialClient(
+            path,
+            framer=FramerType.RTU,
+            baudrate=baud,
+            parity=parity,
+            stopbits=stop_bits,
+            timeout=self._answer_s,
+            retries=0,
+            reconnect_delay=0,
+        )
 
 
 def _check(answer: ModbusPDU, what: str) -> None:

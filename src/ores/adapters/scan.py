@@ -11,7 +11,7 @@ import ifaddr
 import msgspec
 from msgspec import UNSET
 
-from ores.adapters.modbus import ModbusTcp
+from ores.adapters.modbus import ModbusSerial, ModbusTcp
 from ores.adapters.sunspec.found import find
 from ores.adapters.sunspec.image import Options
 from ores.adapters.sunspec.mapping import about as about_sunspec
@@ -116,6 +116,55 @@ async def scan(
             return found
 
     return [seen for found in await asyncio.gather(*map(one, hosts)) for seen in found]
+
+
+async def scan_line(
+    path: str, *, units: Sequence[int], clock: Clock, looked: Callable[[], None] = lambda: None
+) -> list[Seen]:
+    """Look for devices at a serial line, one unit after the other.
+
+    Args:
+        path: Of the port.
+        units: Modbus units to ask for; the usual ones of each template where they are `UNITS`.
+        clock: Process time.
+        looked: Called when one is done.
+
+    Returns:
+        What was found.
+    """
+    found: dict[int, Seen] = {}
+    for (baud, parity, stop_bits), templates in lines().items():
+        own = {one.transport.unit for one in templates}
+        for unit in sorted((own if tuple(units) == UNITS else set(units)) - found.keys()):
+            registers = ModbusSerial(
+                path,
+                unit=unit,
+                clock=clock,
+                answer_s=ANSWER_S,
+                baud=baud,
+                parity=parity,
+                stop_bits=stop_bits,
+            )
+            try:
+                known = await recognise(templates, registers, clock)
+            except OresError:
+                known = None  # nobody has this unit, or talks like this
+            finally:
+                registers.close()
+                looked()
+            if known is not None:
+                found[unit] = _by_template(*known, path, 0, unit)
+    return list(found.values())
+
+
+def lines() -> dict[tuple[int, str, int], list[Template]]:
+    """Templates of devices with a serial line, by baud, parity and stop bits."""
+    found: dict[tuple[int, str, int], list[Template]] = {}
+    for one in candidates():
+        if "rtu" in one.transport.over:
+            key = (one.transport.baud, one.transport.parity, one.transport.stop_bits)
+            found.setdefault(key, []).append(one)
+    return found
 
 
 async def _look(host: str, port: int, units: Sequence[int], clock: Clock) -> list[Seen]:

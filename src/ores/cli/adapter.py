@@ -16,6 +16,11 @@ adapters = typer.Typer(
 )
 
 
+Rtu = Annotated[bool, typer.Option("--rtu", help="The host passes Modbus RTU on, as serial gateways do.")]
+Baud = Annotated[int, typer.Option(min=0, help="Of a serial line; else the usual one.")]
+Parity = Annotated[str, typer.Option(help="Of a serial line: none, even or odd; else the usual one.")]
+
+
 @adapters.command()
 def serve(
     protocol: Annotated[str, typer.Argument(help="sunspec, mqtt, or template and its file or name.")],
@@ -53,6 +58,9 @@ def serve(
         Path | None, typer.Option("--map", help="Of mqtt: what you say of its topics and devices (YAML).")
     ] = None,
     port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
+    rtu: Rtu = False,
+    baud: Baud = 0,
+    parity: Parity = "",
     as_json: Json = False,
 ) -> None:
     """Show a foreign device as a module, for a hub to pair with and for `ores conform` to judge.
@@ -79,6 +87,7 @@ def serve(
     from ores.adapters.sunspec.image import Options
     from ores.cli import adapter_run
 
+    line = adapter_run.Line(rtu, baud, parity)
     if protocol == "template":
         from ores.cli import template_run
 
@@ -94,7 +103,16 @@ def serve(
             conductor=conductor.upper(),
         )
         template_run.serve(
-            template, host, unit, data, given, name=name, period_s=period, port=port, as_json=as_json
+            template,
+            host,
+            unit,
+            data,
+            given,
+            name=name,
+            period_s=period,
+            port=port,
+            as_json=as_json,
+            line=line,
         )
         return
     (host,) = _places(device, "HOST[:PORT]")
@@ -116,13 +134,19 @@ def serve(
         period_s=period,
         port=port,
         as_json=as_json,
+        line=line,
     )
 
 
 @adapters.command(name="try")
 def try_(
     template: Annotated[str, typer.Argument(metavar="FILE_OR_NAME", help="Of a template.")],
-    device: Annotated[str, typer.Argument(metavar="HOST[:PORT]", help="Where the device listens.")],
+    device: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOST[:PORT]", help="Where it listens, or a serial port such as /dev/ttyUSB0."
+        ),
+    ],
     unit: Annotated[
         int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
     ] = None,
@@ -130,14 +154,18 @@ def try_(
         list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="One look, instead of one after the other.")] = False,
+    rtu: Rtu = False,
+    baud: Baud = 0,
+    parity: Parity = "",
     as_json: Json = False,
 ) -> None:
     """Show what a device says by a template, live. Nothing is written to it."""
     _check_installed()
-    from ores.cli import template_run
+    from ores.cli import adapter_run, template_run
 
     known, given = template_run.asked(template, answers or [])
-    template_run.watch(known, device, unit, given, once=once, as_json=as_json)
+    line = adapter_run.Line(rtu, baud, parity)
+    template_run.watch(known, device, unit, given, once=once, as_json=as_json, line=line)
 
 
 @adapters.command()
@@ -154,7 +182,10 @@ def templates(
 
 def scan(
     where: Annotated[
-        str, typer.Argument(metavar="[CIDR|HOST]", help="Where to look; the networks of this machine.")
+        str,
+        typer.Argument(
+            metavar="[CIDR|HOST|/dev/ttyUSB0]", help="Where to look; the networks of this machine."
+        ),
     ] = "",
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Of Modbus TCP.")] = 502,
     unit: Annotated[

@@ -14,17 +14,70 @@ from rich.progress import Progress
 from rich.table import Table
 
 from ores.adapters import scan as scanning
-from ores.adapters.modbus import PORT, ModbusTcp
+from ores.adapters.modbus import PORT, ModbusSerial, ModbusTcp
 from ores.adapters.serve import serving
 from ores.adapters.sunspec.device import READ_SHARE, SunSpecDevice
 from ores.adapters.sunspec.found import find_or_remember
 from ores.adapters.sunspec.image import CONDUCTORS, Options
+from ores.adapters.templates.form import Transport
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError
 from ores.module.run import Running
 
 PROTOCOLS: Final = ("sunspec",)
+PARITIES: Final = ("none", "even", "odd")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """How a device is reached.
+
+    Attributes:
+        rtu: The host passes RTU on, as a gateway does that knows nothing of Modbus.
+        baud: Of a serial line; 0 for the usual one.
+        parity: Of a serial line; empty for the usual one.
+    """
+
+    rtu: bool = False
+    baud: int = 0
+    parity: str = ""
+
+
+def registers_at(
+    device: str,
+    line: Line,
+    *,
+    unit: int,
+    clock: Clock,
+    usual: Transport = Transport(over=("tcp",), unit=1),  # noqa: B008  it cannot be changed
+) -> ModbusTcp | ModbusSerial:
+    """The registers of a device by TCP, or at a serial port of this machine.
+
+    Args:
+        device: HOST, HOST:PORT, [V6]:PORT or the path of a serial port.
+        line: How it is reached.
+        unit: Modbus unit.
+        clock: Process time.
+        usual: Of devices of its kind.
+
+    Raises:
+        ConfigError: The port is none, or the parity.
+    """
+    parity = line.parity or usual.parity
+    if parity not in PARITIES:
+        raise ConfigError("parity", found=parity, allowed=", ".join(PARITIES))
+    if device.startswith("/"):
+        return ModbusSerial(
+            device,
+            unit=unit,
+            clock=clock,
+            answer_s=usual.answer_s,
+            baud=line.baud or usual.baud,
+            parity=parity,
+            stop_bits=usual.stop_bits,
+        )
+    host, port = address_of(device, usual.port)
+    return ModbusTcp(host, port, unit=unit, clock=clock, answer_s=usual.answer_s, rtu=line.rtu)
 
 
 def serve(
@@ -38,12 +91,13 @@ def serve(
     period_s: float,
     port: int,
     as_json: bool,
+    line: Line = Line(),  # noqa: B008  it cannot be changed
 ) -> None:
     """Show a device as a module until the process is asked to end.
 
     Args:
         protocol: Of `PROTOCOLS`.
-        device: HOST or HOST:PORT.
+        device: HOST, HOST:PORT or the path of a serial port.
         unit: Modbus unit.
         directory: Of this module alone.
         options: What the device cannot tell.
@@ -51,6 +105,7 @@ def serve(
         period_s: Between two states.
         port: Of the module; 0 picks a free one.
         as_json: For programs.
+        line: How it is reached.
 
     Raises:
         ConfigError: Something in the command is not right; says what.
@@ -60,13 +115,12 @@ def serve(
         raise ConfigError("protocol", found=protocol, allowed=", ".join(PROTOCOLS))
     if options.conductor and options.conductor not in CONDUCTORS:
         raise ConfigError("conductor", found=options.conductor, allowed=", ".join(CONDUCTORS))
-    host, device_port = address_of(device)
 
     async def main(clock: Clock) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        registers = ModbusTcp(host, device_port, unit=unit, clock=clock)
+        registers = registers_at(device, line, unit=unit, clock=clock)
         try:
             found = await find_or_remember(registers, directory)
             adapter = SunSpecDevice(
@@ -131,7 +185,7 @@ def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
     """Look for devices and list them.
 
     Args:
-        where: A host, a network, or empty for those of this machine.
+        where: A host, a network, a serial port, or empty for the networks of this machine.
         port: Of Modbus TCP.
         units: To ask for; empty for the usual ones.
         as_json: For programs.
@@ -139,11 +193,20 @@ def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
     Raises:
         ConfigError: That is no place to look.
     """
-    hosts = scanning.hosts_of(where)
+    is_line = where.startswith("/dev/")
+    hosts = [where] if is_line else scanning.hosts_of(where)
     console = Console(stderr=True)
 
     async def main(clock: Clock) -> list[scanning.Seen]:
         with Progress(console=console, transient=True, disable=as_json) as progress:
+            if is_line:
+                task = progress.add_task(f"Looks at {where}", total=None)
+                return await scanning.scan_line(
+                    where,
+                    units=units or scanning.UNITS,
+                    clock=clock,
+                    looked=lambda: progress.advance(task),
+                )
             task = progress.add_task(f"Looks at {len(hosts)} addresses", total=len(hosts))
             return await scanning.scan(
                 hosts,
@@ -158,11 +221,12 @@ def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return
     if not found:
-        console.print(f"Nothing that is known answers at {len(hosts)} addresses, port {port}.")
+        there = where if is_line else f"{len(hosts)} addresses, port {port}"
+        console.print(f"Nothing that is known answers at {there}.")
         return
     table = Table("where", "what", "serial", "shown as", "can", "template")
     for seen in found:
-        where_it_is = f"{seen.host}:{seen.port} unit {seen.unit}"
+        where_it_is = f"{_place(seen)} unit {seen.unit}"
         what = f"{seen.maker} {seen.model} {seen.firmware_version}"
         table.add_row(
             where_it_is,
@@ -175,4 +239,9 @@ def scan(where: str, port: int, units: list[int], *, as_json: bool) -> None:
     Console().print(table)
     first = found[0]
     how = " ".join(one for one in (first.protocol, first.template) if one)
-    console.print(f"ores adapter serve {how} {first.host}:{first.port} --unit {first.unit} --data DIRECTORY")
+    console.print(f"ores adapter serve {how} {_place(first)} --unit {first.unit} --data DIRECTORY")
+
+
+def _place(seen: scanning.Seen) -> str:
+    """As `serve` takes it."""
+    return f"{seen.host}:{seen.port}" if seen.port else seen.host

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ores.adapters.modbus import ModbusTcp
+from ores.adapters.modbus import ModbusSerial, ModbusTcp
 from ores.adapters.serve import serving
 from ores.adapters.templates import parse
 from ores.adapters.templates.answers import Answers, form, known, parsed
 from ores.adapters.templates.device import TemplateDevice
 from ores.adapters.templates.form import Template
 from ores.adapters.templates.found import find, find_or_remember
-from ores.cli.adapter_run import address_of, announce
+from ores.cli.adapter_run import Line, announce, registers_at
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError
@@ -85,12 +85,13 @@ def serve(
     period_s: float,
     port: int,
     as_json: bool,
+    line: Line,
 ) -> None:
     """Show a device as a module until the process is asked to end.
 
     Args:
         template: Of the device.
-        device: HOST or HOST:PORT.
+        device: HOST, HOST:PORT or the path of a serial port.
         unit: Modbus unit; None for the template's.
         directory: Of this module alone.
         answers: What the device cannot tell.
@@ -98,6 +99,7 @@ def serve(
         period_s: Between two states; never less than the device allows.
         port: Of the module; 0 picks a free one.
         as_json: For programs.
+        line: How it is reached.
 
     Raises:
         ConfigError: Something in the command is not right; says what.
@@ -107,7 +109,7 @@ def serve(
 
     async def main(clock: Clock) -> None:
         stop = _until_asked()
-        registers = _registers(template, device, unit, clock)
+        registers = _registers(template, device, unit, line, clock)
         try:
             found = await find_or_remember(template, registers, clock, directory)
             adapter = TemplateDevice(
@@ -130,17 +132,25 @@ def serve(
 
 
 def watch(
-    template: Template, device: str, unit: int | None, answers: Answers, *, once: bool, as_json: bool
+    template: Template,
+    device: str,
+    unit: int | None,
+    answers: Answers,
+    *,
+    once: bool,
+    as_json: bool,
+    line: Line,
 ) -> None:
     """Show what a device says by its template, until the process is asked to end. Nothing is written to it.
 
     Args:
         template: Of the device.
-        device: HOST or HOST:PORT.
+        device: HOST, HOST:PORT or the path of a serial port.
         unit: Modbus unit; None for the template's.
         answers: What the device cannot tell.
         once: One look.
         as_json: For programs: one object a round.
+        line: How it is reached.
 
     Raises:
         ConfigError: Something in the command is not right; says what.
@@ -149,7 +159,7 @@ def watch(
 
     async def main(clock: Clock) -> None:
         stop = _until_asked()
-        registers = _registers(template, device, unit, clock)
+        registers = _registers(template, device, unit, line, clock)
         found = await find(template, registers, clock)
         adapter = TemplateDevice(template, found, registers, clock, answers=answers)
         with Live(console=Console(), auto_refresh=False, transient=not once and not as_json) as live:
@@ -237,10 +247,11 @@ def _table(template: Template, values: Mapping[str, float | None], states: dict[
     return table
 
 
-def _registers(template: Template, device: str, unit: int | None, clock: Clock) -> ModbusTcp:
-    host, port = address_of(device, template.transport.port)
+def _registers(
+    template: Template, device: str, unit: int | None, line: Line, clock: Clock
+) -> ModbusTcp | ModbusSerial:
     at = template.transport.unit if unit is None else unit
-    return ModbusTcp(host, port, unit=at, clock=clock, answer_s=template.transport.answer_s)
+    return registers_at(device, line, unit=at, clock=clock, usual=template.transport)
 
 
 def _until_asked() -> asyncio.Event:
