@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from tests.backtest.made_homes import BATTERY, DAYS, DEMAND, TOU, case, recording
 
+from ores import tariff
+from ores.backtest.case import Case
 from ores.backtest.ladder import check_physics
 from ores.backtest.money import bill
-from ores.backtest.policies import POLICIES, Case, none, oracle, plan, rule
+from ores.backtest.policies import POLICIES, none, oracle, plan, rule, slots
 
 
 def nobody(_: int) -> None:
@@ -39,6 +41,48 @@ def test_altering_the_future_changes_no_decision(document: dict[str, object], al
     assert not np.array_equal(as_it_was, as_altered)  # and the altered ones do count when they come
 
 
+def test_slots_know_even_less() -> None:
+    """A mode is told before its slot: what comes in it changes only what the device does."""
+    home = recording(8)
+    load = home.load_kwh.copy()
+    load[138] += 2.0
+    quiet, loud = (slots(case(TOU, one), nobody) for one in (home, replace(home, load_kwh=load)))
+    assert np.array_equal(quiet[:138], loud[:138])
+
+
+def test_prices_that_are_not_published_change_no_decision() -> None:
+    home = recording(6)
+    starts = home.start_s.astype("datetime64[s]")
+    noise = np.random.default_rng(4)
+    document = {
+        "id": "spot",
+        "currency": "EUR",
+        "time_zone": "UTC",
+        "import": {"series": "x"},
+        "export": "spot",
+    }
+    one = tariff.tariff(document)
+    first = noise.uniform(0.0, 0.5, len(starts))
+    known = 3 * 24  # of the third day at noon, nothing beyond its midnight is known
+    other = np.where(np.arange(len(starts)) >= known, noise.uniform(0.0, 0.5, len(starts)), first)
+    powers = [
+        plan(
+            Case(
+                home,
+                tariff.schedule(
+                    one, starts, hours=1, prices={"spot": tariff.PriceSeries.of(starts, prices, hours=1)}
+                ),
+                BATTERY,
+                day_ahead=True,
+            ),
+            nobody,
+        )
+        for prices in (first, other)
+    ]
+    assert np.array_equal(powers[0][: known - 11], powers[1][: known - 11])  # until 13:00 of the third day
+    assert not np.array_equal(powers[0][known - 11 : known], powers[1][known - 11 : known])
+
+
 def test_an_interval_is_seen_in_itself_only() -> None:
     """The kettle that is on now is met now; no decision before it knew."""
     home = recording(8)
@@ -53,8 +97,10 @@ def test_an_interval_is_seen_in_itself_only() -> None:
 @pytest.mark.parametrize("document", [TOU, DEMAND], ids=["tou", "demand"])
 def test_the_ladder_is_in_order(document: dict[str, object]) -> None:
     one = case(document, recording(40))
-    costs = {policy: cost(one, policy) for policy in ("none", "rule", "plan", "oracle")}
+    costs = {policy: cost(one, policy) for policy in ("none", "rule", "slots", "plan", "oracle")}
     assert costs["oracle"] <= costs["plan"] < costs["rule"] < costs["none"]
+    if document is TOU:  # where power is charged, a mode for an hour is too coarse
+        assert costs["plan"] - 0.01 * costs["none"] < costs["slots"] < costs["rule"]
 
 
 def test_a_charge_on_the_highest_days_is_planned_for() -> None:

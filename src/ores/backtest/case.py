@@ -94,6 +94,22 @@ class Case:
         return Clock(at.day[first:last], at.second[first:last] // step_s, at.kind[first:last] >= 5, left)
 
 
+def grid_kwh(case: Case, powers: Floats, *, curtails: bool) -> Floats:
+    """What the meter counts in each interval, positive import.
+
+    Args:
+        case: The home.
+        powers: Of the battery, in kW, positive charging.
+        curtails: Whether the sun is held back where selling costs, and wholly where buying pays.
+    """
+    grid = case.net_kwh + powers * case.home.hours
+    if not curtails:
+        return grid
+    idle = np.where(case.laid.export_per_kwh < 0.0, np.clip(-grid, 0.0, case.home.pv_kwh), 0.0)
+    idle = np.where(case.laid.import_per_kwh < 0.0, case.home.pv_kwh, idle)
+    return grid + idle
+
+
 def held(battery: Battery, stored_kwh: float, power_kw: float, hours: float) -> float:
     """What a battery does when it is told so, mean over the interval; positive charging."""
     most = min(

@@ -13,8 +13,8 @@ from ores.backtest.errors import BacktestError
 from ores.backtest.tables import Ints, Table, read
 from ores.ems.inputs import Floats
 
-MOST_MISSING: Final = 0.2
-"""Of a home's intervals; where more are unknown, a bill would be mostly guessed."""
+MOST_MISSING: Final = {"load": 0.2, "pv": 0.6}
+"""Of a home's intervals; where more are unknown, a bill is mostly guessed. Some loggers sleep at night."""
 
 _COLUMN = re.compile(r"(?:(?P<home>.+)_)?(?P<what>load|pv)_(?P<unit>kwh|wh|kw|w)")
 
@@ -112,15 +112,17 @@ def _recording(table: Table, name: str, columns: dict[str, tuple[str, str]]) -> 
         raise BacktestError(f"{table.path}: {name}", found="no known load", allowed="numbers")
     within = _trimmed(table.start_s[0], step_s, int(known[0]), int(known[-1]) + 1)
     load, pv = energy["load"][within], energy["pv"][within]
-    missing = np.isnan(load) | np.isnan(pv)
-    if missing.mean() > MOST_MISSING:
-        found = f"{missing.mean():.0%} of the intervals unknown"
-        raise BacktestError(f"{table.path}: {name}", found=found, allowed=f"at most {MOST_MISSING:.0%}")
+    for what, values in (("load", load), ("pv", pv)):
+        missing = float(np.isnan(values).mean())
+        if missing > MOST_MISSING[what]:
+            found = f"{missing:.0%} of the intervals unknown"
+            raise BacktestError(
+                f"{table.path}: {name}, {what}", found=found, allowed=f"at most {MOST_MISSING[what]:.0%}"
+            )
+    filled = int((np.isnan(load) | np.isnan(pv)).sum())
     per_day = max(1, round(24.0 / hours))
     start_s = table.start_s[0] + step_s * np.arange(within.start, within.stop)
-    return Recording(
-        name, start_s, table.utc, hours, _filled(load, per_day), _filled(pv, per_day), int(missing.sum())
-    )
+    return Recording(name, start_s, table.utc, hours, _filled(load, per_day), _filled(pv, per_day), filled)
 
 
 def _trimmed(start_s: int, step_s: int, first: int, last: int) -> slice:

@@ -9,12 +9,12 @@ from typing import Final
 
 import numpy as np
 
-from ores.backtest.case import Case, Told, after, held
+from ores.backtest.case import Case, Told, after, grid_kwh, held
 from ores.backtest.errors import BacktestError
 from ores.backtest.forecasts import scores
 from ores.backtest.homes import PLAN_STEP_S, Recording, coarser
 from ores.backtest.money import Source, bill, lay
-from ores.backtest.policies import POLICIES
+from ores.backtest.policies import POLICIES, RULES
 from ores.ems.inputs import Battery, Floats
 from ores.ems.scores import Score
 from ores.tariff import Tariff
@@ -127,7 +127,7 @@ def _rung(case: Case, policy: str, told: Told) -> Rung:
     stored = check_physics(case, policy, powers)
     hours = case.home.hours
     return Rung(
-        cost=bill(case.laid, case.net_kwh + powers * hours),
+        cost=bill(case.laid, grid_kwh(case, powers, curtails=policy not in RULES)),
         end_soc_pct=stored / case.battery.capacity_kwh * 100.0,
         charged_kwh=float(np.maximum(powers, 0.0).sum()) * hours,
         cpu_s=end.user + end.system - begin.user - begin.system,

@@ -12,6 +12,7 @@ from ores import tariff
 from ores.backtest.case import Case, Told, after, held
 from ores.backtest.foresight import oracle
 from ores.control.realtime import Price, battery_kw
+from ores.control.slots import mode_of
 from ores.ems.inputs import Floats
 from ores.ems.rolling import HORIZON_H, Ahead, Rolling
 from ores.tariff.sofar import peak_kw
@@ -77,7 +78,14 @@ def _until_change(flags: NDArray[np.bool_]) -> list[int]:
 
 def plan(case: Case, told: Told) -> Floats:
     """Forecasts from the past alone; an interval's own load and PV are seen in it, by reacting in seconds."""
-    whole = case.planned or case
+    return _rolled(case.planned or case, told, case, _act)
+
+
+Act = Callable[[Case, Ahead, tuple[float, float], list[float], float], tuple[list[float], float, float]]
+
+
+def _rolled(whole: Case, told: Told, case: Case, act: Act) -> Floats:
+    """From one planning interval to the next: look ahead, act, observe."""
     times = round(whole.home.hours / case.home.hours)
     count, per_day = len(whole.laid), round(24.0 / whole.home.hours)
     rolling = Rolling(case.battery, per_day)
@@ -95,7 +103,7 @@ def plan(case: Case, told: Told) -> Floats:
             rolling.renew(whole.terms(state, at, end), whole.clocks(at, end), last=end == count)
         price = float(whole.laid.import_per_kwh[at]), float(whole.laid.export_per_kwh[at])
         now = net_kwh[at * times : (at + 1) * times]
-        done, stored, bought = _act(case, rolling.ahead(at - made), price, now, stored)
+        done, stored, bought = act(case, rolling.ahead(at - made), price, now, stored)
         powers += done
         rolling.observe(day, slot, off=off, net_kwh=sum(now))
         if whole.laid.tariff.demand or whole.laid.tariff.tiers:
@@ -132,16 +140,52 @@ def _act(
     return powers, stored, bought
 
 
+def slots(case: Case, told: Told) -> Floats:
+    """The same values, for a battery that is told a mode for each slot and then acts by itself."""
+    return _rolled(case.planned or case, told, case, _by_slot)
+
+
+def _by_slot(
+    case: Case, seen: Ahead, price: tuple[float, float], net_kwh: list[float], stored: float
+) -> tuple[list[float], float, float]:
+    """As `_act`, in a mode that was chosen before."""
+    hours = case.home.hours
+    slot_h = hours * len(net_kwh)
+    battery = replace(case.battery, soc_pct=min(100.0, stored / case.battery.capacity_kwh * 100.0))
+    mode = mode_of(
+        seen.outcomes_kwh / slot_h,
+        seen.likely,
+        slot_h,
+        Price(*price, seen.steps),
+        battery,
+        levels_kwh=seen.worth.levels_kwh,
+        values=seen.values(),
+    )
+    powers: list[float] = []
+    bought = 0.0
+    for net in net_kwh:
+        wish = float(mode.power_kw(np.array(net / hours), battery))
+        power = held(case.battery, stored, wish, hours)
+        stored = after(case.battery, stored, power, hours)
+        powers.append(power)
+        bought += max(0.0, net + power * hours)
+    return powers, stored, bought
+
+
 def _peaks(case: Case, state: tariff.SoFar) -> tuple[float, ...]:
     """Those of the month so far, which a plan has to know."""
     charges = case.laid.tariff.demand
     return tuple(round(peak_kw(*both), 6) for both in zip(charges, state.peaks, strict=True))
 
 
+RULES = ("none", "rule", "timer")
+"""Policies that hold no sun back."""
+
 POLICIES: dict[str, Callable[[Case, Told], Floats]] = {
     "none": none,
     "rule": rule,
     "timer": timer,
+    "slots": slots,
     "plan": plan,
     "oracle": oracle,
 }

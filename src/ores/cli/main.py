@@ -240,7 +240,9 @@ def backtest(
     homes: Annotated[list[str], typer.Option(help="FILE.parquet or .csv, or FILE:h01,h05.")],
     tariff: Annotated[str, typer.Option(help="FILE.json:ID.")],
     battery: Annotated[str, typer.Option(help="Capacity, power, efficiency each way.")] = "13.5kWh,5kW,0.95",
-    policy: Annotated[str, typer.Option(help="none, rule, timer, plan, oracle.")] = "none,rule,plan,oracle",
+    policy: Annotated[
+        str, typer.Option(help="none, rule, timer, slots, plan, oracle.")
+    ] = "none,rule,plan,oracle",
     prices: Annotated[list[str] | None, typer.Option(help="A series of prices, NAME=FILE:COLUMN.")] = None,
     zone: Annotated[str | None, typer.Option(help="Grid or price zone, where there are several.")] = None,
     soc: Annotated[float, typer.Option(min=0, max=100, help="SoC in which the year begins, in %.")] = 0.0,

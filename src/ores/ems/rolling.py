@@ -29,7 +29,9 @@ class Ahead:
 
     Attributes:
         interval: Its number among those of `worth`.
-        outcomes_kwh: Of load less PV in it, equally likely, rising; shape (outcomes,).
+        outcomes_kwh: Of load less PV in it, rising; shape (outcomes,).
+        likely: Their chances, by how the last interval ranked, shape (outcomes,).
+        chain: From each outcome, the chances of the next interval's, shape (outcomes, outcomes).
         worth: Values.
         persistence: Correlation of the normal scores of this interval and the next.
         trust: In what the rank of an interval says, as long as few days are known; 0 to 1.
@@ -38,6 +40,8 @@ class Ahead:
 
     interval: int
     outcomes_kwh: Floats
+    likely: Floats
+    chain: Floats
     worth: Worth
     persistence: float
     trust: float
@@ -51,6 +55,11 @@ class Ahead:
         """
         score = float(normal_score(rank(net_kwh, self.outcomes_kwh))) * self.trust
         return self.worth.before(self.interval + 1, chances(score, self.persistence, len(self.outcomes_kwh)))
+
+    def values(self) -> Floats:
+        """The same after each outcome, at the levels of `worth`; shape (outcomes, levels)."""
+        values: Floats = self.chain @ self.worth.value[self.interval + 1]
+        return values
 
 
 class Rolling:
@@ -112,7 +121,16 @@ class Rolling:
     def ahead(self, interval: int) -> Ahead:
         """What is known before an interval, counted from the first of those of `renew`."""
         steps = tuple((one.above_kw, one.per_kwh) for one in self._steps if one.at[interval])
-        return Ahead(interval, self._net[interval], self._worth, self.net.persistence, self._trust, steps)
+        return Ahead(
+            interval,
+            self._net[interval],
+            chances(self.net.score, self.net.persistence, OUTCOMES),
+            self._chain,
+            self._worth,
+            self.net.persistence,
+            self._trust,
+            steps,
+        )
 
     def _charged(self, terms: Terms, clock: Clock, hours: float) -> list[Steps]:
         """What import beyond some power costs, day by day."""
