@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from ores.model import Proposal, Subject, Wish
 from ores.module import Module
 
 PLUGS = "p" * 26
+ORES = [sys.executable, "-m", "ores.cli"]
 
 
 @asynccontextmanager
@@ -139,7 +141,7 @@ async def test_the_command_shows_what_is_there_and_notices_what_comes(tmp_path: 
                 str(tmp_path / "module"),
             ]
             serving = subprocess.Popen(
-                [sys.executable, "-m", "ores.cli", *words],
+                [*ORES, *words],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -167,11 +169,79 @@ async def test_the_command_shows_what_is_there_and_notices_what_comes(tmp_path: 
             assert serving.returncode == 0, rest
 
 
+BATTERY = """
+elements:
+  battery:
+    kind: battery
+    capacity_wh: 10000
+    rating_w: 3000
+    power_w: {topic: battery/state, path: w}
+    energy_in_wh: {topic: battery/state, path: charged_kwh, unit: kWh}
+    energy_out_wh: {topic: battery/state, path: discharged_kwh, unit: kWh}
+    soc_pct: {topic: battery/state, path: soc}
+    setpoint: {topic: battery/set, step: 1, response_s: 1, refresh_s: 10, state: {topic: battery/set_point}}
+"""
+
+
+@asynccontextmanager
+async def a_battery(to: Listener) -> AsyncIterator[None]:
+    """One that does what a plain topic says, and counts."""
+
+    async def live() -> None:
+        soc, counted = 50.0, [10.0, 5.0]
+        while True:
+            power_w = float(to.newest.get("battery/set", "0"))
+            counted[power_w < 0] += abs(power_w) * 0.2 / 3.6e6
+            soc += power_w * 0.2 / 3600 / 100
+            await to.say("battery/set_point", f"{power_w:g}")
+            told = {"w": power_w, "charged_kwh": counted[0], "discharged_kwh": counted[1]}
+            await to.say("battery/state", {**told, "soc": round(soc, 3)})
+            await asyncio.sleep(0.2)
+
+    task = asyncio.create_task(live())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+@pytest.mark.kit
+async def test_a_battery_and_a_plug_on_a_broker_conform(tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text(BATTERY)
+    with mosquitto(tmp_path / "broker") as port:
+        async with listening(port) as to, a_plug(to), a_battery(to):
+            words = [
+                "adapter",
+                "serve",
+                "mqtt",
+                f"127.0.0.1:{port}",
+                "--data",
+                str(tmp_path / "it"),
+                "--control",
+            ]
+            serving = await asyncio.create_subprocess_exec(
+                *ORES, *words, "--map", str(tmp_path / "map.yaml"), "--json", stdout=asyncio.subprocess.PIPE
+            )
+            try:
+                assert serving.stdout is not None
+                said = json.loads(await serving.stdout.readline())
+                judge = await asyncio.create_subprocess_exec(
+                    *[*ORES, "conform", f"https://127.0.0.1:{said['port']}", "--code", said["code"]],
+                    *["--profile", "storage"],
+                    stdout=asyncio.subprocess.PIPE,
+                )
+                out, _ = await judge.communicate()
+                assert judge.returncode == 0, out.decode()[-5000:]
+                assert "conforms to ORES 1.0" in out.decode()
+            finally:
+                serving.terminate()
+                await serving.wait()
+
+
 def test_a_mistake_in_the_command_is_one_sentence(tmp_path: Path) -> None:
     words = ["adapter", "serve", "mqtt", "mqtt://ada:secret@127.0.0.1:1", "--data", str(tmp_path)]
-    done = subprocess.run(
-        [sys.executable, "-m", "ores.cli", *words], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*ORES, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert done.stderr.startswith("ores: mqtt://127.0.0.1:1: ")
     assert "secret" not in done.stderr

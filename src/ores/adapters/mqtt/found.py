@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from ores.adapters.mqtt.address import Broker
 from ores.adapters.mqtt.broker import Connection, Message, connected, end
@@ -191,7 +192,7 @@ def about(broker: Broker, all_: list[Shown], catalogue: Catalogue, name: str) ->
     """
     devices = {entity.device.id: entity.device for entity in catalogue.entities()}
     only = next(iter(devices.values())) if len(devices) == 1 and len(all_) == 1 else None
-    profiles = ("meter",) if _is_meter(all_) else ()
+    profiles = _profiles(all_)
     if only is not None:
         return About(
             name=name or only.name,
@@ -211,9 +212,18 @@ def about(broker: Broker, all_: list[Shown], catalogue: Catalogue, name: str) ->
     )
 
 
-def _is_meter(all_: list[Shown]) -> bool:
-    points = [{source.point for source in one.sources} for one in all_ if one.element.kind == "meter"]
-    return any({"power_w", "energy_in_wh", "energy_out_wh"} <= of for of in points)
+def _profiles(all_: list[Shown]) -> tuple[str, ...]:
+    """Profiles whose core an element has."""
+    found = set()
+    for one in all_:
+        able, points = one.element.capabilities, {source.point for source in one.sources}
+        if able.energy is UNSET or "power_w" not in points:
+            continue
+        if one.element.kind == "meter":
+            found.add("meter")
+        if able.storage is not UNSET and able.setpoint is not UNSET and one.element.kind == "battery":
+            found.add("storage")
+    return tuple(sorted(found))
 
 
 def save(directory: Path | None, catalogue: Catalogue) -> None:

@@ -213,9 +213,10 @@ def _one(name: str, told: Mapped, *, control: bool) -> Shown:
         )
     rating_w = told.rating_w or 0.0
     measures = {source.point for source in sources}
+    # what follows set-points rests without one, and a set-point is cut to the limits: so it keeps them
     limit = LimitCapability(
-        consume=True if "consume_max_w" in steered else UNSET,
-        produce=True if "produce_max_w" in steered else UNSET,
+        consume=True if steered & {"consume_max_w", "power_w"} else UNSET,
+        produce=True if steered & {"produce_max_w", "power_w"} else UNSET,
     )
     return Shown(
         element=element(
@@ -231,7 +232,7 @@ def _one(name: str, told: Mapped, *, control: bool) -> Shown:
             energy=EnergyCapability() if measures & {"energy_in_wh", "energy_out_wh"} else UNSET,
             rating=Rating(consume_max_w=rating_w, produce_max_w=rating_w) if told.rating_w else UNSET,
             storage=StorageCapability(capacity_wh=told.capacity_wh) if told.capacity_wh else UNSET,
-            limit=limit if steered & {"consume_max_w", "produce_max_w"} else UNSET,
+            limit=limit if steered - {"closed"} else UNSET,
             setpoint=SetpointCapability(
                 consume_max_w=rating_w,
                 produce_max_w=rating_w,
