@@ -220,3 +220,130 @@ def test_a_stopped_adapter_leaves_the_failsafe_limit_where_nothing_ends_a_comman
 
     with_template(image, story)
     assert (image.get(LIMIT_ON), image.get(LIMIT_SHARE)) == (0xAA, 500)
+
+
+def test_a_charger_is_told_again_before_its_time_is_over() -> None:
+    image = Image("alfen-eve")
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        house.lease("evse", ttl_s=600, current_max_a=9)
+        await house.clock.sleep(5)
+        for _ in range(150):
+            await house.clock.sleep(1)
+            assert house.state("evse").ac_measure.power_w == pytest.approx(690 * 9)
+
+    with_template(image, story)
+    assert len([1 for address, _ in image.writes if address == 1210]) <= 9
+
+
+def test_a_limit_that_an_installer_has_set_is_not_lifted_because_nobody_asks() -> None:
+    image = Image("sungrow-sh")
+    image.set("holding", LIMIT_ON, 0xAA)
+    image.set("holding", LIMIT_SHARE, 700)
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(30)
+
+    with_template(image, story)
+    assert image.writes == []
+
+
+def test_a_device_goes_its_own_way_until_it_is_asked_and_is_let_go_once() -> None:
+    image = Image("sungrow-sh")
+    image.set("holding", MODE, 2)  # its owner has forced it, by the maker's app
+    image.set("holding", COMMAND, 0xAA)
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(20)
+        assert image.writes == []
+        house.lease("battery", ttl_s=4, power_w=-1000)
+        await house.clock.sleep(15)
+        assert image.get(MODE) == 0
+        image.set("holding", MODE, 2)
+        count = len(image.writes)
+        await house.clock.sleep(20)
+        assert (image.get(MODE), len(image.writes)) == (2, count)
+
+    with_template(image, story)
+
+
+def test_the_power_of_the_strings_is_taken_off_where_the_grid_side_is_commanded() -> None:
+    image = Image("solax-x-g4")
+
+    def written() -> None:
+        for at in (0x7C, 0x7E, 0x7F):  # the inverter shows elsewhere what it was told
+            image.tables["input"][{0x7C: 0x100, 0x7E: 0x102, 0x7F: 0x103}[at]] = image.tables["holding"][at]
+
+    image.on_write = written
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        assert house.lease("battery", ttl_s=60, power_w=1000) == "applied"
+        await house.clock.sleep(10)
+        assert image.writes == [(0x7C, [1, 1, (-4000) & 0xFFFF, 0xFFFF, 0, 0, 40])]
+        assert codes(house, "battery") == []
+
+    with_template(image, story, living=False)
+
+
+def test_a_device_that_shows_nothing_of_it_is_told_however_often_the_amount_changes() -> None:
+    image = Image("solax-x-g4")
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        for at in range(20):
+            house.lease("battery", ttl_s=60, power_w=1000 + 100 * at)
+            await house.clock.sleep(1)
+        assert NOT_TAKEN in codes(house, "battery")
+
+    with_template(image, story, living=False)
+
+
+def test_a_heater_gets_its_power_and_stops_when_nothing_is_asked() -> None:
+    image = Image("my-pv-ac-elwa-2")
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        assert house.lease("heater", ttl_s=20, power_w=1234) == "applied"
+        await house.clock.sleep(3)
+        assert image.get(1000) == 1234
+        await house.clock.sleep(30)
+        assert image.get(1000) == 0
+
+    with_template(image, story)
+
+
+def test_registers_that_take_function_six_are_written_one_by_one() -> None:
+    image = Image("keba-p30")
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        house.device.fall_back("evse", Ceilings(current_max_a=10.0))
+        house.lease("evse", ttl_s=60, current_max_a=8)
+        await house.clock.sleep(4)
+        assert (image.get(5004), image.get(5014), image.get(5016), image.get(5018)) == (8000, 1, 10_000, 30)
+        house.lease("evse", ttl_s=60, current_max_a=3)
+        await house.clock.sleep(4)
+        assert image.get(5014) == 0
+
+    with_template(image, story)
+    assert all(len(values) == 1 for _, values in image.writes)
+
+
+def test_a_battery_is_charged_for_minutes_and_told_again_in_time() -> None:
+    image = Image("huawei-sun2000")
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        house.lease("battery", ttl_s=300, power_w=2500)
+        await house.clock.sleep(3)
+        assert (image.get(47100), image.get(47247, "u32"), image.get(47083)) == (1, 2500, 2)
+        image.set("holding", 47100, 0)  # as at the end of its time
+        await house.clock.sleep(3)
+        assert image.get(47100) == 1
+        house.lease("battery", ttl_s=300, power_w=-9999)
+        await house.clock.sleep(4)
+        assert (image.get(47100), image.get(47249, "u32")) == (2, 4800)
+
+    with_template(image, story)

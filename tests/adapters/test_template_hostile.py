@@ -81,7 +81,9 @@ def test_no_device_however_it_lies_makes_a_state_that_cannot_be(images: int) -> 
                 shown += 1
             for command in template.commands:
                 try:
-                    wanted = Steering(template, command).wanted(values, an_order(draw), Ceilings())
+                    wanted = Steering(template, command, Ceilings(1e4, 1e4, 16.0)).wanted(
+                        values, an_order(draw), Ceilings()
+                    )
                 except ValueError:
                     continue  # answered as a refusal
                 for write in wanted.writes:

@@ -25,6 +25,7 @@ from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError, PeerError
 from ores.model import Element, ElementState, Fault
 from ores.module import About, Answer, Ceilings, Effective, PolicyFunction, Refused, free, idle
+from ores.module.effective import ceilings_of
 
 SAVE_S: Final = 900.0
 """Between two times that the counters are kept: flash wears out."""
@@ -173,11 +174,7 @@ class TemplateDevice:
             await self._recognise()
         began_s, utc_s = self._clock.now(), self._clock.utc().timestamp()
         await self._look()
-        curtailed = any(
-            order.bounds and "produce" in order.command.limit
-            for orders in self._orders.values()
-            for order in orders
-        )
+        curtailed = any(order.curtails for orders in self._orders.values() for order in orders)
         self._states = {
             name: view.read(self._values, utc_s, curtailed=curtailed) for name, view in self._views.items()
         }
@@ -238,7 +235,12 @@ class TemplateDevice:
                     command.element,
                     command.watchdog.says,
                 )
-            order = Order(command.element, Steering(self._template, command), self._template, self._budget)
+            order = Order(
+                command.element,
+                Steering(self._template, command, ceilings_of(able.rating)),
+                self._template,
+                self._budget,
+            )
             found.setdefault(command.element, []).append(order)
         return found
 

@@ -100,8 +100,10 @@ class Order:
         )
         self.failsafe = Ceilings()
         self.answer: Answer = None
-        self.bounds = False
         self._command: Effective | None = None
+        self._in_force: Effective | None = None
+        self._engaged = False
+        self._unseen_since_s: float | None = None
         self._written: Wanted | None = None
         self._seen = False
         self._written_at_s = float("-inf")
@@ -115,26 +117,33 @@ class Order:
         """From now on. None until something speaks against it."""
         if command != self._command:
             self._command = command
-            self._failures, self._retry_at_s, self.answer = 0, 0.0, None
+            self._retry_at_s, self.answer = 0.0, None  # that it failed before is told until it succeeds
         return self.answer
+
+    @property
+    def curtails(self) -> bool:
+        """Whether the element is held back, or still is, or is about to be."""
+        return any(self._steering.curtails(one) for one in (self._command, self._in_force))
 
     def yield_(self) -> None:
         """The adapter ends: what the device does not end by itself is left as the failsafe limits have it."""
-        if self._steering.command.setpoint is not None:
+        rating, failsafe = self._steering.rating, self.failsafe
+        if self.command.setpoint is not None:
             self.give(Effective(power_w=None))
-        elif self._steering.command.watchdog.timeout_s is None:
-            limits = self.failsafe
+        elif self.command.watchdog.timeout_s is None:
             self.give(
                 Effective(
-                    consume_max_w=limits.consume_max_w,
-                    produce_max_w=limits.produce_max_w,
-                    current_max_a=limits.current_max_a,
+                    consume_max_w=min(rating.consume_max_w, failsafe.consume_max_w),
+                    produce_max_w=min(rating.produce_max_w, failsafe.produce_max_w),
+                    current_max_a=min(rating.current_max_a, failsafe.current_max_a),
                 )
             )
 
     def lost(self) -> None:
-        """The device was silent: what it holds now, nobody has overridden."""
-        self._written, self._seen = None, False
+        """The device was silent: what it holds now, nobody has overridden; what had a time has ended."""
+        self._written, self._seen, self._unseen_since_s = None, False, None
+        if self.command.watchdog.timeout_s is not None:
+            self._engaged, self._in_force = False, None
 
     def faults(self, now_s: float) -> list[str]:
         """What a person should know of it."""
@@ -158,42 +167,65 @@ class Order:
             return
         try:
             wanted = self._steering.wanted(values, self._command, self.failsafe)
-            self.bounds = wanted.bounds
+            if self._is_left_alone(wanted):
+                return
             stands = self._stands(wanted, words)
             if stands:
-                self._written, self._seen = wanted, True
-                self._succeeded()
-            if not self._is_due(wanted, now_s, stands=stands):
+                self._holds(wanted)
+            if not self._is_due(wanted, words, now_s, stands=stands):
                 return
             writes = await self._write(wanted, words, line, renewing=stands)
             self._written, self._written_at_s, self._seen = wanted, now_s, stands
+            self._engaged = True
             self._renew_at_s = now_s + (self._renew_s or 0.0)
+            if self._unseen_since_s is None and not stands:
+                self._unseen_since_s = now_s
             again = await line.read(shown_by(self._points, writes))
         except (Rejected, ValueError) as error:
             self._failed(str(error), now_s)
             return
         if self._stands(wanted, {**words, **again}):
-            self._seen = True
-            self._succeeded()
+            self._holds(wanted)
         elif self._failures:
             self._failed(_NOT_KEPT, now_s)
 
-    def _is_due(self, wanted: Wanted, now_s: float, *, stands: bool) -> bool:
+    def _is_left_alone(self, wanted: Wanted) -> bool:
+        """What nobody asks for, and nobody has asked for, is its owner's.
+
+        A limiter that an installer has set is not lifted because a hub has no limit; a device that falls back
+        by itself has to be told that nothing binds it.
+        """
+        lasting = self.command.setpoint is not None or self.command.watchdog.timeout_s is None
+        return wanted.released and lasting and not self._engaged
+
+    def _holds(self, wanted: Wanted) -> None:
+        """The device does what it was told."""
+        self._written, self._seen, self._unseen_since_s = wanted, True, None
+        self._in_force = self._command
+        if wanted.released:
+            self._engaged = False
+        if self._failures:
+            _log.info("%s: the device does what it is told again", self._element)
+        self._failures, self._is_spent, self.answer = 0, False, None
+
+    def _is_due(self, wanted: Wanted, words: Words, now_s: float, *, stands: bool) -> bool:
         """Whether to write now.
 
         Raises:
             ValueError: The device has not done what was written.
         """
         if stands:
-            return self._renew_s is not None and wanted.bounds and now_s >= self._renew_at_s
+            ended = wanted.released and self.command.setpoint is not None
+            return self._renew_s is not None and not ended and now_s >= self._renew_at_s
+        if self._written is not None and self._stands(self._written, words):
+            self._seen, self._unseen_since_s = True, None
+        if self._unseen_since_s is not None and now_s >= self._unseen_since_s + SHOWS_AFTER_S:
+            raise ValueError(_NOT_KEPT)
         if wanted != self._written:
             return now_s >= self._written_at_s + self.command.every_s
         if self._seen:
             self._overridden(now_s)
-            return True
-        if now_s >= self._written_at_s + SHOWS_AFTER_S:
-            raise ValueError(_NOT_KEPT)
-        return False
+        return self._seen
 
     def _stands(self, wanted: Wanted, words: Words) -> bool:
         """Whether the device shows all of it; what it does not show stands when it was written last."""
@@ -234,16 +266,11 @@ class Order:
             done += [one.name for one in left]
         return done
 
-    def _succeeded(self) -> None:
-        if self._failures:
-            _log.info("%s: the device does what it is told again", self._element)
-        self._failures, self._is_spent, self.answer = 0, False, None
-
     def _failed(self, why: str, now_s: float) -> None:
         if not self._failures:
             _log.warning("%s: the device does not do what it is told: %s", self._element, why)
         self._failures += 1
-        self._written, self._seen = None, False
+        self._written, self._seen, self._unseen_since_s = None, False, None
         self._retry_at_s = now_s + min(RETRY_MAX_S, 2.0 ** min(self._failures, 16))
         self.answer = Refused(f"the device does not take it: {why}"[:512])
 

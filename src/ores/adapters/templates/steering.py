@@ -13,6 +13,9 @@ from ores.adapters.templates.points import Point, agrees, raw_of, registers_of, 
 from ores.adapters.templates.reader import Words
 from ores.module import Ceilings, Effective
 
+_FIELDS: Final = {"consume": "consume_max_w", "produce": "produce_max_w", "current": "current_max_a"}
+_DUST: Final = 1e-9
+
 
 class Write(msgspec.Struct, frozen=True):
     """One point that is to hold something.
@@ -31,11 +34,11 @@ class Wanted(msgspec.Struct, frozen=True):
 
     Attributes:
         steps: Written one after the other; points of one step that lie side by side go in one request.
-        bounds: Whether it holds the element back; false when nothing is asked of it.
+        released: Nothing is asked of the element any more.
     """
 
     steps: tuple[tuple[Write, ...], ...]
-    bounds: bool = True
+    released: bool = False
 
     @property
     def writes(self) -> list[Write]:
@@ -49,11 +52,28 @@ class Steering:
     Args:
         template: Of the device.
         command: By which this is done.
+        rating: Of the element.
     """
 
-    def __init__(self, template: Template, command: Command) -> None:
+    def __init__(self, template: Template, command: Command, rating: Ceilings) -> None:
         self._points: Final = template.points
         self.command: Final = command
+        self.rating: Final = rating
+
+    def frees(self, command: Effective) -> bool:
+        """Whether this is a limit that holds nothing back."""
+        return bool(self.command.limit) and all(
+            getattr(command, _FIELDS[way]) >= getattr(self.rating, _FIELDS[way]) * (1 - _DUST)
+            for way in self.command.limit
+        )
+
+    def curtails(self, command: Effective | None) -> bool:
+        """Whether this holds back what the element could give."""
+        return (
+            command is not None
+            and "produce" in self.command.limit
+            and command.produce_max_w < self.rating.produce_max_w * (1 - _DUST)
+        )
 
     def wanted(self, values: Values, command: Effective, failsafe: Ceilings) -> Wanted:
         """What has to stand in the device.
@@ -67,7 +87,7 @@ class Steering:
             ValueError: The device cannot be told that.
         """
         if self.command.setpoint is not None and command.power_w is None and self.command.released:
-            return Wanted(tuple(self._step(step, values) for step in self.command.released), bounds=False)
+            return Wanted(tuple(self._step(step, values) for step in self.command.released), released=True)
         given: dict[str, float | None] = {
             **values,
             # what has no set-point where one is needed rests
@@ -83,15 +103,13 @@ class Steering:
         if amount is None:
             raise ValueError("not all is known that it takes to say how much")
         given["amount"] = amount
-        for at, case in enumerate(self.command.cases):
+        for case in self.command.cases:
             below = None if case.below is None else case.below(given)
             above = None if case.above is None else case.above(given)
             if (case.below is not None and below is None) or (case.above is not None and above is None):
                 raise ValueError("not all is known that it takes to say which case this is")
             if (below is None or amount < below) and (above is None or amount > above):
-                last = at == len(self.command.cases) - 1
-                bounds = not (last and self.command.limit and at)
-                return Wanted(tuple(self._step(step, given) for step in case.write), bounds)
+                return Wanted(tuple(self._step(step, given) for step in case.write), self.frees(command))
         raise ValueError(f"no case for {amount}")
 
     def _step(self, step: Step, given: Values) -> tuple[Write, ...]:
