@@ -114,9 +114,11 @@ def test_ranks_and_scores_go_together() -> None:
     outcomes = np.arange(7.0)
     assert rank(3.0, outcomes) == pytest.approx(0.5)
     assert rank(-99.0, outcomes) < rank(0.0, outcomes) < rank(99.0, outcomes) < 1.0
+    shares = [rank(value, outcomes) for value in np.linspace(-2.0, 8.0, 101).tolist()]
+    assert (np.diff(shares) >= 0.0).all()
+    assert np.abs(np.diff(shares)).max() < 0.02  # nowhere a jump
     for share in (0.01, 0.2, 0.5, 0.9):
-        z = float(normal_score(share))
-        assert 0.5 * (1 + math.erf(z / math.sqrt(2))) == pytest.approx(share, abs=1e-3)
+        assert 0.5 * (1 + math.erf(normal_score(share) / math.sqrt(2))) == pytest.approx(share)
 
 
 def test_a_forecast_is_scored_beside_two_that_cost_nothing() -> None:

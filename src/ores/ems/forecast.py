@@ -8,8 +8,11 @@ less, as a chain of normal scores. Nothing but what has been observed enters.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
@@ -21,6 +24,8 @@ Ints = NDArray[np.int64]
 
 OUTCOMES: Final = 7
 """Equally likely outcomes of each interval."""
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,44 +105,41 @@ def outcomes_of(samples: Floats, weights: Floats, count: int) -> Floats:
     return found
 
 
-def normal_score(share: Floats | float) -> Floats:
-    """The normal quantile of shares in (0, 1): a rational approximation."""
-    p = np.clip(np.asarray(share, dtype=np.float64), 1e-6, 1 - 1e-6)
-    q = np.minimum(p, 1.0 - p)
-    t = np.sqrt(-2.0 * np.log(q))  # Abramowitz and Stegun 26.2.23; error below 4.5e-4
-    z = t - (2.515517 + 0.802853 * t + 0.010328 * t**2) / (
-        1.0 + 1.432788 * t + 0.189269 * t**2 + 0.001308 * t**3
-    )
-    score: Floats = np.where(p < 0.5, -z, z)
-    return score
+def normal_score(share: float) -> float:
+    """The normal quantile of a share; within 1e-6 of 0 and 1 it goes no further."""
+    return _NORMAL.inv_cdf(min(max(share, 1e-6), 1.0 - 1e-6))
 
 
-def _below(z: float) -> float:
-    return 0.5 * (1.0 + math.erf(z / math.sqrt(2.0)))
+@lru_cache(maxsize=16)
+def _cuts(count: int) -> tuple[float, ...]:
+    """Normal scores between equally likely outcomes."""
+    return tuple(normal_score(at / count) for at in range(1, count))
 
 
 def chances(score: float, correlation: float, count: int) -> Floats:
     """Of each of equally likely outcomes, after one whose normal score correlates with theirs so much."""
-    cuts = normal_score(np.arange(1, count) / count)
-    spread = math.sqrt(max(1e-9, 1.0 - correlation**2))
-    reached = [_below((float(cut) - correlation * score) / spread) for cut in cuts]
-    return np.diff([0.0, *reached, 1.0])
+    scale = 1.0 / math.sqrt(2.0 * max(1e-9, 1.0 - correlation**2))
+    mean = correlation * score
+    reached = [0.0, *(0.5 + 0.5 * math.erf((cut - mean) * scale) for cut in _cuts(count)), 1.0]
+    return np.array([high - low for low, high in itertools.pairwise(reached)])
 
 
 def chain(correlation: float, count: int) -> Floats:
     """From each outcome, the chances of the next one; shape (count, count)."""
-    middles = normal_score((np.arange(count) + 0.5) / count)
-    return np.array([chances(float(z), correlation, count) for z in middles])
+    middles = [normal_score((at + 0.5) / count) for at in range(count)]
+    return np.array([chances(z, correlation, count) for z in middles])
 
 
 def rank(value: float, outcomes: Floats) -> float:
-    """Where a value lies among equally likely outcomes; 0 to 1."""
+    """Where a value lies among equally likely outcomes; between 0 and 1, and neither of them."""
     count = len(outcomes)
-    middles = (np.arange(count) + 0.5) / count
-    ends = np.array([outcomes[0] - (outcomes[1] - outcomes[0]), outcomes[-1] + (outcomes[-1] - outcomes[-2])])
-    return float(
-        np.interp(value, [ends[0], *outcomes, ends[1]], [0.5 / count**2, *middles, 1 - 0.5 / count**2])
-    )
+    if value < outcomes[0] or value > outcomes[-1]:
+        at, beside = (0, 1) if value < outcomes[0] else (-1, -2)
+        width = max(1e-9, abs(float(outcomes[at] - outcomes[beside])))
+        out = max(0.0, 1.0 - abs(value - float(outcomes[at])) / width)  # of the half step that is left
+        share = (1.0 + out * (count - 1.0)) / (2.0 * count**2)
+        return share if at == 0 else 1.0 - share
+    return float(np.interp(value, outcomes, (np.arange(count) + 0.5) / count))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,7 @@ class Forecaster:
 
     def ranked(self, kwh: float, outcomes: Floats) -> float:
         """The normal score of what an interval was, among its outcomes."""
-        return float(normal_score(rank(kwh, outcomes))) * self.trust
+        return normal_score(rank(kwh, outcomes)) * self.trust
 
     def outcomes(self, clock: Clock) -> Floats:
         """Of each interval, equally likely, rising, whatever today is like; shape (n, outcomes)."""
@@ -240,8 +242,10 @@ class Forecaster:
         ends = np.column_stack([1.5 * outcomes[:, 0] - 0.5 * outcomes[:, 1], outcomes, _beyond(outcomes)])
         ends[:, 0] = np.where(outcomes[:, 0] >= 0.0, np.maximum(ends[:, 0], 0.0), ends[:, 0])
         middles = np.array([0.0, *((np.arange(count) + 0.5) / count), 1.0])
-        scores = lives[:, None] * self.score + spread[:, None] * normal_score(shares)
-        places = np.vectorize(_below, otypes=[np.float64])(scores)
+        scores = lives[:, None] * self.score + spread[:, None] * np.array(
+            [normal_score(share) for share in shares.tolist()]
+        )
+        places = np.vectorize(_NORMAL.cdf, otypes=[np.float64])(scores)
         kwh = np.array([np.interp(at, middles, row) for at, row in zip(places, ends, strict=True)])
         likely = np.array([chances(self.score, float(one), count) for one in lives])
         made_before = (int(clock.day[0]), int(clock.slot[0]))

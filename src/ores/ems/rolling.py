@@ -53,7 +53,7 @@ class Ahead:
         Args:
             net_kwh: Load less PV of this interval, or what it will be if it goes on as it does.
         """
-        score = float(normal_score(rank(net_kwh, self.outcomes_kwh))) * self.trust
+        score = normal_score(rank(net_kwh, self.outcomes_kwh)) * self.trust
         return self.worth.before(self.interval + 1, chances(score, self.persistence, len(self.outcomes_kwh)))
 
     def values(self) -> Floats:
