@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import yaml
@@ -240,3 +242,12 @@ def test_what_is_no_sum_is_refused(text: str) -> None:
 
 def test_the_format_is_a_schema() -> None:
     Draft202012Validator.check_schema(msgspec.json.decode((parse._TREE / "format.json").read_bytes()))
+
+
+def test_the_template_of_the_guide_is_one() -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "templates.md").read_text()
+    whole, command = (part.split("```")[0] for part in guide.split("```yaml\n")[1:3])
+    meter = parse.parsed(whole, "my-meter.yaml", "my-meter")
+    assert meter.elements[0].id == "meter"
+    own = shipped("alfen-eve").commands[0]
+    assert yaml.safe_load(command)["commands"][0]["amount"] == own.amount.text
