@@ -1,4 +1,4 @@
-"""A device by its template over time: refusals, silence, another one in its place, restarts, a turned meter."""
+"""A device by its template over time: refusals, silence, another one in its place, restarts, a turned one."""
 
 from __future__ import annotations
 
