@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from ores.conformance.bench import Bench, Element
 from ores.conformance.check import Section, need, not_applicable, short
@@ -144,6 +145,41 @@ async def setpoint_within_rating(bench: Bench) -> None:
                 most is None or asked <= most,
                 f"{element['id']} declares set-points with {field} {asked:g}; its rating allows {most}",
             )
+
+
+@section.check("ranges-possible")
+async def ranges_possible(bench: Bench) -> None:
+    """CAP-025: neither empty nor beyond what the element bears."""
+    ranges = [(element["id"], *one) for element in bench.elements for one in _ranges(element["capabilities"])]
+    if not ranges:
+        not_applicable("no element declares a range")
+    for name, what, least, most, rated in ranges:
+        need(
+            least is None or most is None or least <= most,
+            f"{name} declares for {what} at least {least} and at most {most}; that range is empty",
+        )
+        for bound in (least, most):
+            need(
+                rated is None or bound is None or bound <= rated,
+                f"{name} declares {bound} for {what}; its rating allows {rated}",
+            )
+
+
+Range = tuple[str, float | None, float | None, float | None]
+
+
+def _ranges(able: Mapping[str, Any]) -> Iterator[Range]:
+    """Of what, at least, at most, and what the rating allows; None is not declared."""
+    rating = able.get("rating", {})
+    if ev := able.get("ev"):
+        yield "ev.current", ev.get("current_min_a"), ev.get("current_max_a"), rating.get("current_max_a")
+    for name, of in able.get("mode", {}).get("modes", {}).items():
+        watts = rating.get("consume_max_w")
+        yield f"mode {name}", of.get("consume_min_w"), of.get("consume_max_w"), watts
+    if kept := able.get("thermal"):
+        yield "thermal.temperature", kept.get("temperature_min_c"), kept.get("temperature_max_c"), None
+    if moved := able.get("setpoint"):
+        yield "setpoint.consume", moved.get("consume_min_w"), moved.get("consume_max_w"), None
 
 
 @section.check("produce-once")

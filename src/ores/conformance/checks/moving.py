@@ -13,6 +13,8 @@ NOISE_W = 25.0
 """What standby, meters' grain and a busy home may add to a power that is to be zero."""
 SETTLE_S = 1.0
 """Beyond the declared response time: until a state tells."""
+ODD = 0.987
+"""Makes no round number of a power, so that a coarser step than declared shows."""
 UNDECLARED_RESPONSE_S = 5.0
 """How long a limit may take where no response time is declared (as for a generator's limit, ENA G100)."""
 
@@ -82,7 +84,7 @@ async def a_move(bench: Bench) -> Move:
         for sign, name in ((1.0, "consume_max_w"), (-1.0, "produce_max_w")):
             possible_w = point(state, element["id"], "setpoint", name)
             largest_w = min(float(possible_w or 0), float(declared(element, "setpoint").get(name, 0)))
-            found_w = _whole_steps(element, min(largest_w * 0.6, bench.options.power_max_w))
+            found_w = _whole_steps(element, min(largest_w * 0.6, bench.options.power_max_w) * ODD)
             if found_w > max(2 * NOISE_W, float(declared(element, "setpoint").get("consume_min_w", 0))):
                 return Move(element, sign * found_w)
     return not_applicable("no element can follow a set-point now: its range is 0 in both directions")

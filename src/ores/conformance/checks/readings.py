@@ -16,6 +16,10 @@ GRAIN_W: Final = 30.0
 METER_PERIOD_S: Final = 1.0
 ABSENT_WHILE_WELL: Final = frozenset({"fault"})
 STICKER: Final = 1.1
+SAG: Final = 0.8
+"""Of the nominal voltage: what a conductor may have in a bad hour."""
+BETWEEN_TWO: Final = 2.0
+"""Of the voltage to neutral: most that two conductors have between them."""
 
 section: Section[Bench] = Section(
     "readings", "Holds the states so far against the description. Nothing is changed.", begin=Bench.described
@@ -97,6 +101,29 @@ def _some_null(value: Any) -> bool:
     if isinstance(value, Mapping):
         return any(_some_null(item) for item in value.values())
     return value is None
+
+
+@section.check("rating-voltage")
+async def rating_voltage(bench: Bench) -> None:
+    """CAP-026: nominal, so near what is measured to neutral, or what that makes between two conductors."""
+    rated = {
+        one["id"]: number(one["capabilities"].get("rating", {}).get("voltage_v")) for one in bench.elements
+    }
+    judged = 0
+    for seen, name, measured in await _ac(bench):
+        nominal_v = number(rated.get(name))
+        for terminal in (measured.get("terminals") or {}).values():
+            found_v = number(terminal.get("voltage_v"))
+            if nominal_v is None or not found_v:
+                continue
+            judged += 1
+            need(
+                SAG * found_v <= nominal_v <= BETWEEN_TWO * found_v / SAG,
+                f"{name} declares a rating of {nominal_v:g} V; in the state at {seen.at_s:.1f} s one of its "
+                f"conductors has {found_v:g} V",
+            )
+    if not judged:
+        not_applicable("no element declares voltage_v and measures the voltage of a conductor")
 
 
 @section.check("measure-sums")

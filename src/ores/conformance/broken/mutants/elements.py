@@ -105,6 +105,28 @@ def offers_more_than_it_bears(seams: Seams) -> None:
     _capability(seams, "battery", "setpoint", lambda found: {**found, "consume_max_w": 4600})
 
 
+@broken("ranges-possible")
+def charges_with_no_less_than_too_much(seams: Seams) -> None:
+    """The least current of the lorry."""
+    _capability(seams, "evse", "ev", lambda found: {**found, "current_min_a": found["current_max_a"] + 8})
+
+
+@broken("ranges-possible", variant="rating")
+def forces_more_than_it_bears(seams: Seams) -> None:
+    """The mode of the larger heat pump."""
+
+    def larger(found: Any) -> Any:
+        return {**found, "modes": {**found["modes"], "forced": {"consume_max_w": 6000}}}
+
+    _capability(seams, "heat", "mode", larger)
+
+
+@broken("rating-voltage")
+def has_the_voltage_of_another_country(seams: Seams) -> None:
+    """As the first batch, which went overseas."""
+    _capability(seams, "circuit_1", "rating", lambda found: {**found, "voltage_v": 100})
+
+
 @broken("produce-once")
 def tells_the_sun_twice(seams: Seams) -> None:
     """On the string as on the inverter."""
