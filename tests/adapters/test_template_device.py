@@ -77,6 +77,25 @@ def test_a_point_that_some_devices_refuse_is_not_known_and_asked_for_once() -> N
     with_device(image, story)
 
 
+def test_a_point_that_was_refused_is_asked_for_again_some_day() -> None:
+    image = Image("sungrow-sh")
+    image.refused = set(range(5725, 5727))
+
+    async def story(device: TemplateDevice, clock: Clock) -> None:
+        image.refused = set()
+        await clock.sleep(600)
+        assert device.read("backup_port").ac_measure.power_w == -350
+
+    with_device(image, story)
+
+
+def test_nobody_at_the_address_of_a_device_that_cannot_be_told_from_others_is_told() -> None:
+    image = Image("eastron-sdm120")
+    image.silent = True
+    with pytest.raises(TimedOut):
+        power_w(image)
+
+
 def test_a_device_that_refuses_holes_is_read_without_them() -> None:
     image = Image("goodwe-et")
     known = set(image.tables["holding"])

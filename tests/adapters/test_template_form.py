@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from ores.adapters.templates import parse
-from ores.adapters.templates.answers import form, known, parsed
+from ores.adapters.templates.answers import form, known, of_form, parsed
 from ores.adapters.templates.expression import Expression
 from ores.adapters.templates.page import page
 from ores.adapters.templates.parse import names, shipped
@@ -205,6 +205,10 @@ def test_questions_are_a_form() -> None:
     assert told["required"] == ["rated_w"]
     Draft202012Validator(told).validate({"rated_w": 60, "dimmed": True})
     assert not Draft202012Validator(told).is_valid({"rated_w": 600})
+    lamp = parse.parsed(SOURCE, "lamp.yaml", "lamp")
+    assert of_form(lamp, {"rated_w": 60, "dimmed": True}) == {"rated_w": 60.0, "dimmed": 1.0}
+    with pytest.raises(ConfigError, match="rated_w"):
+        of_form(lamp, {"rated_w": True})
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,21 @@ def parsed(template: Template, said: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def of_form(template: Template, filled: Mapping[str, object]) -> dict[str, float]:
+    """Answers out of the form of `form`, as JSON has them.
+
+    Raises:
+        ConfigError: One answers nothing that is asked, or is not among what is allowed.
+    """
+    words = {True: "yes", False: "no"}
+    said = {
+        name: words[value] if isinstance(value, bool) else value
+        for name, value in filled.items()
+        if value is not None
+    }
+    return parsed(template, [f"{name}={value}" for name, value in said.items()])
+
+
 def known(template: Template, given: Mapping[str, float]) -> dict[str, float | None]:
     """An answer to each question: what was given, else what is usual, else unknown where that is allowed.
 

@@ -67,6 +67,9 @@ async def find(template: Template, registers: Tables, clock: Clock) -> Found:
             raise NotThisDevice(f"this is no {template.title}: {sign.point} is {found}")
     rest = [name for name in looked_at(template) if name not in words]
     words |= await Reader(template, rest, registers, clock).read()
+    if not words:  # that anybody is there at all, any of its points tells
+        some = next(name for name, point in template.points.items() if not point.write_only)
+        await Reader(template, [some], registers, clock).read()
     return Found(template.name, words)
 
 

@@ -15,6 +15,8 @@ from ores.link.clock import Clock
 _LASTING: Final = frozenset({1, 2, 3})
 """Exceptions that say that it is not there; the others pass."""
 
+ASK_AGAIN: Final = 500
+"""Rounds after which a point that was refused is asked for once more: some devices begin slowly."""
 Words = Mapping[str, list[int] | None]
 """Registers by point; None where the device has none."""
 
@@ -71,6 +73,7 @@ class Reader:
         self._missing: set[str] = set()
         self._apart: set[str] = set()
         self._plan: list[Request] = []
+        self._rounds = 0
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -85,6 +88,9 @@ class Reader:
             Unavailable: It does not answer.
             Rejected: It refuses a point that it has to have.
         """
+        self._rounds += 1
+        if self._missing and self._rounds % ASK_AGAIN == 0:
+            self.begin_anew()
         found: dict[str, list[int] | None] = {}
         plan = self._plan if only is None else self._requests(only)
         for request in plan:
