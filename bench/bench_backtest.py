@@ -98,7 +98,7 @@ def one_minute() -> dict[str, object]:
             begin = os.times()
             powers = POLICIES[policy](case, lambda _: None)
             end = os.times()
-            cost[policy, name] = bill(case.laid, case.net_kwh + powers * case.home.hours)
+            cost[policy, name] = float(bill(case.laid, case.net_kwh + powers * case.home.hours).exact)
             cpu_s[policy, name] = end.user - begin.user
     gap = abs(cost["plan", "1min"] - cost["plan", "15min"]) / cost["none", "1min"]
     return {

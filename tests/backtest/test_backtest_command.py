@@ -33,6 +33,7 @@ def wanted(folder: Path, **changes: object) -> command.Wanted:
         "zone": None,
         "soc_pct": 0.0,
         "jobs": 1,
+        "html": None,
         "as_json": True,
     }
     return command.Wanted(**(options | changes))  # type: ignore[arg-type]
@@ -56,6 +57,28 @@ def test_a_person_gets_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert "tou, EUR" in said
     assert "rule" in said
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    command.run(wanted(tmp_path, html=tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 2
+    assert page.count("<polyline") == 5
+    assert "http" not in page
+    assert "nan" not in page
+
+
+def test_homes_in_parallel_come_out_as_one_after_the_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = {"homes": (str(tmp_path / "homes.parquet"),) * 2, "policy": "none,plan"}
+    said = []
+    for jobs in (1, 2):
+        command.run(wanted(tmp_path, **twice, jobs=jobs))
+        homes = json.loads(capsys.readouterr().out)["homes"]
+        said.append({name: home["cost"] for name, home in homes.items()})
+    assert said[0] == said[1]
+    assert said[0]["a"] == said[0]["a#2"]  # homes of one name from two files stay apart
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def nobody(_: int) -> None:
 def cost(one: Case, policy: str) -> float:
     powers = POLICIES[policy](one, nobody)
     check_physics(one, policy, powers)
-    return bill(one.laid, one.net_kwh + powers * one.home.hours)
+    return float(bill(one.laid, one.net_kwh + powers * one.home.hours).exact)
 
 
 @pytest.mark.parametrize("document", [TOU, DEMAND, DAYS], ids=["tou", "demand", "days"])

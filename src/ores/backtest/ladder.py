@@ -28,13 +28,15 @@ class Rung:
     """One policy on one home.
 
     Attributes:
-        cost: The bill of the recording, in the tariff's currency.
+        cost: The bill of the recording, in the tariff's currency, before rounding to cents.
+        months: The bill of each month, `2026-03`.
         end_soc_pct: At its end.
         charged_kwh: At the terminals.
         cpu_s: Processor time that the policy took.
     """
 
     cost: float
+    months: tuple[tuple[str, float], ...]
     end_soc_pct: float
     charged_kwh: float
     cpu_s: float
@@ -125,9 +127,11 @@ def _rung(case: Case, policy: str, told: Told) -> Rung:
     powers = POLICIES[policy](case, told)
     end = os.times()
     stored = check_physics(case, policy, powers)
+    made = bill(case.laid, grid_kwh(case, powers, curtails=policy not in RULES))
     hours = case.home.hours
     return Rung(
-        cost=bill(case.laid, grid_kwh(case, powers, curtails=policy not in RULES)),
+        cost=float(made.exact),
+        months=tuple((period.month, float(period.total)) for period in made.periods),
         end_soc_pct=stored / case.battery.capacity_kwh * 100.0,
         charged_kwh=float(np.maximum(powers, 0.0).sum()) * hours,
         cpu_s=end.user + end.system - begin.user - begin.system,

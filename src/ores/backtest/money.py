@@ -180,7 +180,12 @@ def _of_month(day: int) -> int:
     return int((stamp - stamp.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64))
 
 
-def bill(laid: tariff.Schedule, grid_kwh: Floats) -> float:
-    """What these intervals cost, by the bill itself, before rounding to cents."""
+def bill(laid: tariff.Schedule, grid_kwh: Floats) -> tariff.Bill:
+    """What these intervals cost.
+
+    Args:
+        laid: The tariff over them.
+        grid_kwh: At the meter, positive import.
+    """
     grid = np.where(np.abs(grid_kwh) < 1e-9, 0.0, grid_kwh)
-    return float(tariff.bill_of(laid, np.maximum(grid, 0.0), np.maximum(-grid, 0.0)).exact)
+    return tariff.bill_of(laid, np.maximum(grid, 0.0), np.maximum(-grid, 0.0))

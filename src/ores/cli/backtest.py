@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +18,7 @@ from ores.backtest.errors import BacktestError
 from ores.backtest.homes import Recording, recordings
 from ores.backtest.ladder import Ladder, Question, climb
 from ores.backtest.money import Source, find_tariff, sources
+from ores.backtest.page import page
 from ores.backtest.policies import POLICIES
 from ores.ems.inputs import Battery, InputError
 from ores.link.errors import ConfigError
@@ -38,6 +39,7 @@ class Wanted:
     zone: str | None
     soc_pct: float
     jobs: int
+    html: Path | None
     as_json: bool
 
 
@@ -53,6 +55,8 @@ def run(wanted: Wanted) -> None:
         found = getattr(error, "found", str(error))
         allowed = getattr(error, "allowed", "what a plan can be made from")
         raise ConfigError(getattr(error, "setting", "--homes"), found=found, allowed=allowed) from None
+    if wanted.html is not None:
+        wanted.html.write_text(page(ladders, question.tariff.id, question.tariff.currency), encoding="utf-8")
     if wanted.as_json:
         print(json.dumps(document(ladders, question)))
     else:
@@ -60,7 +64,10 @@ def run(wanted: Wanted) -> None:
 
 
 def _climbed(wanted: Wanted) -> tuple[list[Ladder], Question]:
-    homes = [home for spec in wanted.homes for home in recordings(spec)]
+    homes: list[Recording] = []
+    for home in (home for spec in wanted.homes for home in recordings(spec)):
+        alike = sum(one.name.partition("#")[0] == home.name for one in homes)
+        homes.append(replace(home, name=f"{home.name}#{alike + 1}") if alike else home)
     one, file = find_tariff(wanted.tariff, wanted.zone)
     question = Question(
         tariff=one,
@@ -155,6 +162,7 @@ def _home(ladder: Ladder) -> dict[str, object]:
         "shares": {name: None if (s := ladder.share(name)) is None else round(s, 5) for name in names},
         "end_soc_pct": {name: round(ladder.rungs[name].end_soc_pct, 2) for name in names},
         "charged_kwh": {name: round(ladder.rungs[name].charged_kwh, 1) for name in names},
+        "months": {name: dict(ladder.rungs[name].months) for name in names},
         "cpu_s": {name: round(ladder.rungs[name].cpu_s, 2) for name in names},
         "intervals": ladder.intervals,
         "interval_h": ladder.hours,

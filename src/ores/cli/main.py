@@ -247,13 +247,14 @@ def backtest(
     zone: Annotated[str | None, typer.Option(help="Grid or price zone, where there are several.")] = None,
     soc: Annotated[float, typer.Option(min=0, max=100, help="SoC in which the year begins, in %.")] = 0.0,
     jobs: Annotated[int, typer.Option(min=0, help="Homes at once; 0 for one on each core.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run a recorded year of homes through the planner, beside a rule and perfect foresight."""
     from ores.cli import backtest as command
 
     wanted = command.Wanted(
-        tuple(homes), tariff, battery, policy, tuple(prices or ()), zone, soc, jobs, as_json
+        tuple(homes), tariff, battery, policy, tuple(prices or ()), zone, soc, jobs, html, as_json
     )
     command.run(wanted)
 
