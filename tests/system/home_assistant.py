@@ -10,30 +10,68 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
 from tests.system.mosquitto import free_port
 from tools.peers import NotInstalled, environment
 
-VERSION = "2024.3.3"
-# what its manifests ask for the integrations used here; josepy: what acme of that time can still read
-REQUIREMENTS = (
-    f"homeassistant=={VERSION}",
-    "Pillow==10.2.0",
-    "SQLAlchemy==2.0.27",
-    "aiohttp-fast-url-dispatcher==0.3.0",
-    "aiohttp-zlib-ng==0.3.1",
-    "aiohttp_cors==0.7.0",
-    "fnv-hash-fast==0.5.0",
-    "home-assistant-frontend==20240307.0",
-    "ifaddr==0.2.0",
-    "janus==1.0.0",
-    "josepy<2",
-    "paho-mqtt==1.6.1",
-    "psutil-home-assistant==0.0.1",
-    "securetar==2024.2.1",
+
+class Release(NamedTuple):
+    """One that is tried.
+
+    Attributes:
+        version: Of Home Assistant.
+        python: That it needs.
+        requirements: What its manifests ask for the integrations that are used here.
+    """
+
+    version: str
+    python: str
+    requirements: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its environment, and in what is said of it."""
+        return f"home-assistant-{self.version}"
+
+
+RELEASES = (
+    Release(
+        "2024.3.3",
+        "3.11",
+        (
+            "Pillow==10.2.0",
+            "SQLAlchemy==2.0.27",
+            "aiohttp-fast-url-dispatcher==0.3.0",
+            "aiohttp-zlib-ng==0.3.1",
+            "aiohttp_cors==0.7.0",
+            "fnv-hash-fast==0.5.0",
+            "home-assistant-frontend==20240307.0",
+            "ifaddr==0.2.0",
+            "janus==1.0.0",
+            "josepy<2",  # what the acme of that time can still read
+            "paho-mqtt==1.6.1",
+            "psutil-home-assistant==0.0.1",
+            "securetar==2024.2.1",
+        ),
+    ),
+    Release(
+        "2025.4.4",
+        "3.13",
+        (
+            "Pillow==11.1.0",
+            "SQLAlchemy==2.0.39",
+            "cronsim==2.6",
+            "fnv-hash-fast==1.4.0",
+            "home-assistant-frontend==20250411.0",
+            "ifaddr==0.2.0",
+            "paho-mqtt==2.1.0",
+            "psutil-home-assistant==0.0.1",
+            "securetar==2025.2.1",
+        ),
+    ),
 )
 CONFIGURATION = """
 http:
@@ -125,10 +163,11 @@ class HomeAssistant:
 
 
 @asynccontextmanager
-async def home_assistant(directory: Path) -> AsyncIterator[HomeAssistant]:
+async def home_assistant(release: Release, directory: Path) -> AsyncIterator[HomeAssistant]:
     """One that runs for as long as the context lasts; skips where it cannot be installed, and says so."""
     try:
-        bin_ = environment(f"home-assistant-{VERSION}", REQUIREMENTS, "3.11")
+        wanted = (f"homeassistant=={release.version}", *release.requirements)
+        bin_ = environment(release.name, wanted, release.python)
     except NotInstalled as error:
         pytest.skip(str(error))
     port = free_port()

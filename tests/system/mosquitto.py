@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import shutil
 import socket
@@ -10,9 +11,14 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 aiomqtt = pytest.importorskip("aiomqtt", reason="aiomqtt is not installed: pip install 'ores-energy[hub]'")
 MISSING = "mosquitto is not installed: apt-get install mosquitto (Debian)"
@@ -26,13 +32,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def mosquitto(directory: Path, port: int | None = None, *, passwords: str = "") -> Iterator[int]:
+def mosquitto(
+    directory: Path, port: int | None = None, *, passwords: str = "", tls: bool = False
+) -> Iterator[int]:
     """A broker for as long as the context lasts; its port.
 
     Args:
         directory: For its settings.
         port: To listen on; None for a free one.
         passwords: Name and password, `user:password`, that everybody needs; empty lets everybody in.
+        tls: Encrypt, with the certificate in `directory`/broker.pem.
     """
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None:
@@ -47,6 +56,9 @@ def mosquitto(directory: Path, port: int | None = None, *, passwords: str = "") 
         file.touch(mode=0o600)
         subprocess.run(["mosquitto_passwd", "-b", file, user, password], check=True, capture_output=True)
         settings.append(f"password_file {file}")
+    if tls:
+        certificate(directory)
+        settings += [f"certfile {directory / 'broker.pem'}", f"keyfile {directory / 'broker.key'}"]
     config = directory / "mosquitto.conf"
     config.write_text("\n".join(settings) + "\n")
     with (directory / "mosquitto.log").open("ab") as log:
@@ -57,6 +69,33 @@ def mosquitto(directory: Path, port: int | None = None, *, passwords: str = "") 
     finally:
         broker.terminate()
         broker.wait(10)
+
+
+def certificate(directory: Path) -> None:
+    """One for 127.0.0.1 that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
+    now = datetime.now(UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (directory / "broker.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "broker.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
 
 
 def _wait_for(port: int, broker: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.hub.hubhouse import House
-from tests.system.home_assistant import HomeAssistant, State, home_assistant
+from tests.system.home_assistant import RELEASES, HomeAssistant, Release, State, home_assistant
 from tests.system.mosquitto import mosquitto
 
 from ores.link.clock import RealClock
@@ -56,9 +56,10 @@ def is_known(states: dict[str, State], part: str) -> bool:
     )
 
 
-async def test_home_assistant_sees_and_steers_the_house(tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release.version)
+async def test_home_assistant_sees_and_steers_the_house(release: Release, tmp_path: Path) -> None:
     with mosquitto(tmp_path / "broker") as port:
-        async with home_assistant(tmp_path / "ha") as ha:
+        async with home_assistant(release, tmp_path / "ha") as ha:
             await ha.add_mqtt(port)
             home = House(RealClock(), data=tmp_path / "hub", mqtt=f"mqtt://127.0.0.1:{port}?every_s=1")
             plug = Plug()

@@ -182,6 +182,28 @@ async def test_a_broker_that_wants_a_password_gets_it(tmp_path: Path) -> None:
             assert "wrong" not in notice.text
 
 
+async def test_an_encrypted_broker_is_believed_by_its_certificate(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker", tls=True) as port:
+        ca = tmp_path / "broker" / "broker.pem"
+        home = House(RealClock(), data=tmp_path / "hub", mqtt=f"mqtts://127.0.0.1:{port}?ca={ca}")
+        async with home.hub() as running:
+            await asyncio.sleep(1.5)
+            assert "mqtt_unreachable" not in {one.code for one in running.hub.notices.active()}
+
+
+# the library leaves it to the collector to close a socket whose handshake fails
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
+async def test_a_broker_that_nobody_vouches_for_is_not_believed(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker", tls=True) as port:
+        home = House(RealClock(), data=tmp_path / "hub", mqtt=f"mqtts://127.0.0.1:{port}")
+        async with home.hub() as running:
+            await asyncio.sleep(1.5)
+            (notice,) = [one for one in running.hub.notices.active() if one.code == "mqtt_unreachable"]
+            assert "CERTIFICATE_VERIFY_FAILED" in notice.text
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -192,6 +214,7 @@ async def test_a_broker_that_wants_a_password_gets_it(tmp_path: Path) -> None:
         ("mqtt://broker?every_s=0", "1 to 30 s"),
         ("mqtt://broker?control=maybe", "yes, or no"),
         ("mqtt://broker?currency=euro", "three capitals"),
+        ("mqtts://broker?ca=nowhere.pem", "nowhere.pem"),
     ],
 )
 async def test_an_address_that_cannot_be_is_refused_without_its_password(

@@ -6,6 +6,7 @@ Whatever goes wrong on a connection ends it. Who uses it decides when to try aga
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,7 +17,7 @@ import msgspec
 
 from ores.adapters.mqtt.address import Broker
 from ores.link.clock import Clock
-from ores.link.errors import ConfigError, Disconnected, Forbidden
+from ores.link.errors import ConfigError, Disconnected, Forbidden, OresError
 
 ANSWER_S: Final = 5.0
 """For a connection, and for each answer; of the wall."""
@@ -26,6 +27,8 @@ KEEP_ALIVE_S: Final = 20
 PAYLOAD_MAX_BYTES: Final = 65_536
 WAITING_MAX: Final = 2_000
 """Messages that have come and are not read yet; those beyond are lost, for a flood must fill no memory."""
+_SILENT: Final = logging.getLogger("ores.adapters.mqtt.library")
+_SILENT.setLevel(logging.CRITICAL)  # what the library would log, comes to us as an exception
 _REFUSED: Final = frozenset({134, 135})
 """Bad user name or password, not authorised (MQTT 5, 3.2.2.2; paho gives these for 3.1.1 too)."""
 
@@ -134,22 +137,20 @@ async def connected(
         username=broker.user or None,
         password=broker.password or None,
         identifier=client_id,
-        tls_context=_tls(broker),
+        logger=_SILENT,
+        tls_context=tls_of(broker),
         timeout=ANSWER_S,
         keepalive=KEEP_ALIVE_S,
         max_queued_incoming_messages=WAITING_MAX,
         will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
     )
+    _take_note_of_its_end(client)
     try:
         with clock.hold():
             await client.__aenter__()
-    except aiomqtt.MqttCodeError as error:
-        code = getattr(error.rc, "value", error.rc)
-        if code in _REFUSED:
-            raise Forbidden(f"{broker.label}: the broker does not let {broker.user or 'us'} in") from error
-        raise Disconnected(f"{broker.label}: {error}") from error
     except (aiomqtt.MqttError, OSError) as error:
-        raise Disconnected(f"{broker.label}: {error}") from error
+        await _end(client)  # else one that answers late would stay, as a ghost of ours
+        raise _as_ours(error, broker) from error
     try:
         yield Connection(client, broker.label)
     finally:
@@ -169,13 +170,32 @@ async def end(*tasks: asyncio.Task[None]) -> None:
         _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
 
 
+def _as_ours(error: Exception, broker: Broker) -> OresError:
+    code = getattr(getattr(error, "rc", None), "value", None)
+    if code in _REFUSED:
+        return Forbidden(f"{broker.label}: the broker does not let {broker.user or 'us'} in")
+    return Disconnected(f"{broker.label}: {error}")
+
+
+def _take_note_of_its_end(client: aiomqtt.Client) -> None:
+    """Why a connection ends is told by whoever uses it; the library would have it logged once more."""
+    future = getattr(client, "_disconnected", None)
+    if isinstance(future, asyncio.Future):
+        future.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+
+
 async def _end(client: aiomqtt.Client) -> None:
     """Say good-bye; a broker that does not answer is left."""
     with suppress(aiomqtt.MqttError, OSError, asyncio.InvalidStateError):  # it is gone all the same
         await client.__aexit__(None, None, None)
 
 
-def _tls(broker: Broker) -> ssl.SSLContext | None:
+def tls_of(broker: Broker) -> ssl.SSLContext | None:
+    """Whom to believe that it is the broker; None where the connection is not encrypted.
+
+    Raises:
+        ConfigError: The file of the authority cannot be used.
+    """
     if not broker.tls:
         return None
     try:

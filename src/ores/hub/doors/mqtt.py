@@ -25,7 +25,7 @@ import msgspec
 
 import ores
 from ores.adapters.mqtt.address import Broker, broker_of
-from ores.adapters.mqtt.broker import Connection, Message, Will, connected, end
+from ores.adapters.mqtt.broker import Connection, Message, Will, connected, end, tls_of
 from ores.control.topology import compile_topology
 from ores.hub.doors import mqtt_energy
 from ores.hub.doors.mqtt_controls import Controls
@@ -369,6 +369,7 @@ def _currency(options: Mapping[str, str]) -> str:
 
 
 def door_of(hub: Hub, directory: StateDir, address: str) -> MqttDoor:
-    """The door to the broker of this address; see `broker_of`."""
+    """The door to the broker of this address; raises `ConfigError` where it cannot be used."""
     broker = broker_of(address, "--mqtt", OPTIONS)
+    tls_of(broker)  # a file that is not there is said now, and not in a notice
     return MqttDoor(hub, broker, Totals(directory, hub.notices))
