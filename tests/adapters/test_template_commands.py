@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymodbus import FramerType
+
+from ores.adapters.modbus import ModbusSerial, ModbusTcp
+from ores.adapters.templates.parse import shipped
+from ores.cli.adapter_run import Line, registers_at
+from ores.link.clock import RealClock
+from ores.link.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 ORES = [sys.executable, "-m", "ores.cli"]
@@ -62,6 +69,20 @@ def test_a_device_is_recognised_tried_served_and_let_go(tmp_path: Path) -> None:
         with adapted("carlo-gavazzi-em24", port, tmp_path) as again:
             assert again["id"] == said["id"]
     assert (tmp_path / "template.json").exists()
+
+
+def test_a_device_is_reached_as_its_owner_says() -> None:
+    usual = shipped("heidelberg-energy-control").transport
+    at = {"unit": 1, "clock": RealClock(), "usual": usual}
+    assert isinstance(registers_at("10.0.0.9", Line(), **at), ModbusTcp)
+    assert registers_at("10.0.0.9:1502", Line(rtu=True), **at)._framer == FramerType.RTU
+    assert registers_at("10.0.0.9", Line(logger=1_712_345_678), **at)._port == 8899
+    serial = registers_at("/dev/ttyUSB0", Line(), **at)
+    assert isinstance(serial, ModbusSerial)
+    assert serial._line == ("/dev/ttyUSB0", 19_200, "E", 1)
+    assert registers_at("/dev/ttyUSB0", Line(baud=9600, parity="none"), **at)._line[1:3] == (9600, "N")
+    with pytest.raises(ConfigError, match="parity"):
+        registers_at("/dev/ttyUSB0", Line(parity="mark"), **at)
 
 
 def test_another_device_than_the_template_is_told(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ adapters = typer.Typer(
 
 Rtu = Annotated[bool, typer.Option("--rtu", help="The host passes Modbus RTU on, as serial gateways do.")]
 Baud = Annotated[int, typer.Option(min=0, help="Of a serial line; else the usual one.")]
+Logger = Annotated[
+    int,
+    typer.Option(min=0, max=0xFFFF_FFFF, help="Serial number of the Solarman logger that the host is."),
+]
 Parity = Annotated[str, typer.Option(help="Of a serial line: none, even or odd; else the usual one.")]
 
 
@@ -61,6 +65,7 @@ def serve(
     rtu: Rtu = False,
     baud: Baud = 0,
     parity: Parity = "",
+    logger: Logger = 0,
     as_json: Json = False,
 ) -> None:
     """Show a foreign device as a module, for a hub to pair with and for `ores conform` to judge.
@@ -87,7 +92,7 @@ def serve(
     from ores.adapters.sunspec.image import Options
     from ores.cli import adapter_run
 
-    line = adapter_run.Line(rtu, baud, parity)
+    line = adapter_run.Line(rtu, baud, parity, logger)
     if protocol == "template":
         from ores.cli import template_run
 
@@ -157,6 +162,7 @@ def try_(
     rtu: Rtu = False,
     baud: Baud = 0,
     parity: Parity = "",
+    logger: Logger = 0,
     as_json: Json = False,
 ) -> None:
     """Show what a device says by a template, live. Nothing is written to it."""
@@ -164,7 +170,7 @@ def try_(
     from ores.cli import adapter_run, template_run
 
     known, given = template_run.asked(template, answers or [])
-    line = adapter_run.Line(rtu, baud, parity)
+    line = adapter_run.Line(rtu, baud, parity, logger)
     template_run.watch(known, device, unit, given, once=once, as_json=as_json, line=line)
 
 

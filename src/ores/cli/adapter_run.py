@@ -16,6 +16,8 @@ from rich.table import Table
 from ores.adapters import scan as scanning
 from ores.adapters.modbus import PORT, ModbusSerial, ModbusTcp
 from ores.adapters.serve import serving
+from ores.adapters.solarman import PORT as SOLARMAN_PORT
+from ores.adapters.solarman import Solarman
 from ores.adapters.sunspec.device import READ_SHARE, SunSpecDevice
 from ores.adapters.sunspec.found import find_or_remember
 from ores.adapters.sunspec.image import CONDUCTORS, Options
@@ -36,11 +38,13 @@ class Line(msgspec.Struct, frozen=True):
         rtu: The host passes RTU on, as a gateway does that knows nothing of Modbus.
         baud: Of a serial line; 0 for the usual one.
         parity: Of a serial line; empty for the usual one.
+        logger: Serial number of the Solarman logger that the host is; 0 where it is none.
     """
 
     rtu: bool = False
     baud: int = 0
     parity: str = ""
+    logger: int = 0
 
 
 def registers_at(
@@ -50,7 +54,7 @@ def registers_at(
     unit: int,
     clock: Clock,
     usual: Transport = Transport(over=("tcp",), unit=1),  # noqa: B008  it cannot be changed
-) -> ModbusTcp | ModbusSerial:
+) -> ModbusTcp | ModbusSerial | Solarman:
     """The registers of a device by TCP, or at a serial port of this machine.
 
     Args:
@@ -76,6 +80,9 @@ def registers_at(
             parity=parity,
             stop_bits=usual.stop_bits,
         )
+    if line.logger:
+        host, port = address_of(device, SOLARMAN_PORT)
+        return Solarman(host, port, logger=line.logger, unit=unit, clock=clock)
     host, port = address_of(device, usual.port)
     return ModbusTcp(host, port, unit=unit, clock=clock, answer_s=usual.answer_s, rtu=line.rtu)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from ores.adapters.modbus import ModbusSerial, ModbusTcp
 from ores.adapters.serve import serving
+from ores.adapters.solarman import Solarman
 from ores.adapters.templates import parse
 from ores.adapters.templates.answers import Answers, form, known, parsed
 from ores.adapters.templates.device import TemplateDevice
@@ -249,7 +250,7 @@ def _table(template: Template, values: Mapping[str, float | None], states: dict[
 
 def _registers(
     template: Template, device: str, unit: int | None, line: Line, clock: Clock
-) -> ModbusTcp | ModbusSerial:
+) -> ModbusTcp | ModbusSerial | Solarman:
     at = template.transport.unit if unit is None else unit
     return registers_at(device, line, unit=at, clock=clock, usual=template.transport)
 

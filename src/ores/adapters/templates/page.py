@@ -13,6 +13,7 @@ _OVER: Final = {
     "tcp": "Modbus TCP",
     "rtu": "Modbus RTU at a serial port",
     "rtu_over_tcp": "Modbus RTU over TCP",
+    "solarman": "a Solarman logger",
 }
 
 
