@@ -10,7 +10,7 @@ from math import inf
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 from tests.adapters.mqtt_messages import PLUG, esphome, said, zigbee2mqtt
@@ -302,6 +302,7 @@ def test_a_limit_that_has_ended_is_the_rating() -> None:
     assert order.send(10.0) == "5000"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([None, True, False]), st.sampled_from([None, 0.0, 1.0])), max_size=40)
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ores.adapters.mqtt.template import MISSING, Payload, number, path, template
@@ -73,6 +73,7 @@ def test_what_is_no_finite_number_is_none(value: object) -> None:
     assert number(value) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_template_and_no_payload_breaks_the_reader(text: str, payload: str) -> None:
     try:

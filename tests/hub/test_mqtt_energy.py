@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ores.hub.doors.mqtt_energy import Part, Totals
@@ -121,6 +121,7 @@ readings = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(readings)
 def test_no_counter_ever_falls(tmp_path_factory: object, said: list[tuple[float | None, int, bool]]) -> None:
     path = tmp_path_factory.mktemp("counted")  # type: ignore[attr-defined]

@@ -280,6 +280,16 @@ async def test_a_hub_that_is_killed_is_offline_by_its_last_will_and_one_that_end
                     hub.stdout.close()
 
 
+async def test_a_simulated_home_leaves_nothing_with_the_broker(tmp_path: Path) -> None:
+    with mosquitto(tmp_path / "broker") as port:
+        home = House(RealClock(), data=tmp_path, simulated=True, mqtt=f"127.0.0.1:{port}?every_s=1")
+        async with listening(port) as to, home.hub() as running:
+            await discovered(to, running)
+        async with listening(port) as to:
+            await asyncio.sleep(0.5)
+            assert to.heard == []
+
+
 def test_a_hub_without_a_broker_does_not_carry_the_library() -> None:
     code = "import sys, ores.hub.run, ores.hub.api.serve; print('aiomqtt' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

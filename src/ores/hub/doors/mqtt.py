@@ -149,10 +149,20 @@ class MqttDoor:
             except asyncio.CancelledError:
                 await end(hearing, telling)
                 with suppress(OresError):  # it is said by the last will where it cannot be said now
-                    await to.publish(f"{self._base}/status", OFFLINE, retain=True, sure=True)
+                    await self._take_leave(to)
                 raise
             finally:
                 await end(hearing, telling)
+
+    async def _take_leave(self, to: Connection) -> None:
+        """A simulated home will never come again: nothing of it stays with the broker."""
+        if not self._hub.config.simulated:
+            await to.publish(f"{self._base}/status", OFFLINE, retain=True, sure=True)
+            return
+        told = [f"{self._base}/{topic}" for topic in self._told if topic.endswith("/status")]
+        for topic in [*self._told_of, *told]:
+            await to.publish(topic, "", retain=True)
+        await to.publish(f"{self._base}/status", "", retain=True, sure=True)
 
     async def _hear(self, to: Connection) -> None:
         async for message in to.messages():

@@ -20,6 +20,11 @@ UNKNOWN: Final = "None"
 GIVERS: Final = frozenset({"pv", "inverter", "generator"})
 """Kinds whose power is shown as what they produce, positive outwards, as people expect of the sun."""
 HOUSE: Final = "house"
+_IDLE: Final = {
+    **dict.fromkeys(("load", "circuit", "heat", "evse"), "energy_out_kwh"),
+    **dict.fromkeys(("pv", "inverter", "generator"), "energy_in_kwh"),
+}
+"""The direction in which next to nothing flows: told, and shown by Home Assistant to who wants it."""
 TEXT_MAX: Final = 255
 """A state of Home Assistant is no longer."""
 
@@ -151,7 +156,10 @@ def module_entities(description: Description) -> Iterator[Entity]:
         for kind, point, name in _points(one):
             full = f"{prefix}{name}"
             topic = topic_of(description.id, one.id, point)
-            yield sensor(kind, topic, full[:1].upper() + full[1:], description.id)
+            entity = sensor(kind, topic, full[:1].upper() + full[1:], description.id)
+            if point == _IDLE.get(one.kind):
+                entity = msgspec.structs.replace(entity, told={**entity.told, "enabled_by_default": False})
+            yield entity
 
 
 def label_of(element: Element) -> str:
