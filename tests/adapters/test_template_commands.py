@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 from pymodbus import FramerType
+from typer.testing import CliRunner
 
-from ores.adapters.modbus import ModbusSerial, ModbusTcp
+from ores.adapters.modbus import ModbusSerial, ModbusTcp, Rejected
+from ores.adapters.templates.found import NotThisDevice
 from ores.adapters.templates.parse import shipped
+from ores.cli.adapter import adapters
 from ores.cli.adapter_run import Line, registers_at
 from ores.link.clock import RealClock
 from ores.link.errors import ConfigError
@@ -56,6 +60,11 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def within(*arguments: str) -> Result:
+    """A command that ends by itself, in this process."""
+    return CliRunner().invoke(adapters, arguments)
+
+
 def test_a_device_is_recognised_tried_served_and_let_go(tmp_path: Path) -> None:
     with device("carlo-gavazzi-em24") as port:
         found = json.loads(run("scan", "127.0.0.1", "--port", str(port), "--json").stdout)
@@ -88,19 +97,17 @@ def test_a_device_is_reached_as_its_owner_says() -> None:
 def test_another_device_than_the_template_is_told(tmp_path: Path) -> None:
     with device("carlo-gavazzi-em24") as port:
         where = ["template", "victron-gx", f"127.0.0.1:{port}", "--unit", "1", "--data", str(tmp_path)]
-        said = run("adapter", "serve", *where)
-    assert said.returncode != 0
-    assert said.stderr.startswith("ores: ")
+        assert isinstance(within("serve", *where).exception, Rejected | NotThisDevice)
 
 
 def test_templates_are_listed_with_what_they_ask() -> None:
-    listed = json.loads(run("adapter", "templates", "--json").stdout)
-    assert {"name": "victron-gx", "title": "Victron GX", "maker": "Victron Energy"}.items() <= listed[
-        -1
-    ].items()
-    asked = json.loads(run("adapter", "templates", "solax-x-g4", "--json").stdout)
+    listed = json.loads(within("templates", "--json").stdout)
+    told = {"name": "victron-gx", "title": "Victron GX", "maker": "Victron Energy"}
+    assert told.items() <= listed[-1].items()
+    asked = json.loads(within("templates", "solax-x-g4", "--json").stdout)
     assert asked["required"] == ["rated_w"]
-    assert "SolaX" in run("adapter", "templates").stdout
+    assert "SolaX" in within("templates").stdout
+    assert "rated_w" in within("templates", "solax-x-g4").stdout
 
 
 @pytest.mark.parametrize(
@@ -111,13 +118,14 @@ def test_templates_are_listed_with_what_they_ask() -> None:
         (["template", "solax-x-g4", "host"], "rated_w"),
         (["template", "solax-x-g4", "host", "--set", "rated_w=1"], "rated_w"),
         (["template", "eastron-sdm630", "host", "--conductor", "L9"], "conductor"),
+        (["template", "eastron-sdm630", "host", "--parity", "mark"], "parity"),
         (["sunspec", "here", "there"], "arguments"),
     ],
 )
 def test_what_is_wrong_in_a_command_is_named(arguments: list[str], why: str, tmp_path: Path) -> None:
-    said = run("adapter", "serve", *arguments, "--data", str(tmp_path))
-    assert said.returncode == 2
-    assert said.stderr.startswith(f"ores: {why}: found")
+    error = within("serve", *arguments, "--data", str(tmp_path)).exception
+    assert isinstance(error, ConfigError)
+    assert error.detail.startswith(f"{why}: found")
 
 
 @pytest.mark.kit

@@ -149,7 +149,7 @@ def test_a_point_that_is_there_twice_is_told() -> None:
         parse.parsed(twice, "lamp.yaml", "lamp")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=9),

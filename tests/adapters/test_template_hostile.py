@@ -108,7 +108,7 @@ points = st.builds(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(points, st.data())
 def test_a_value_that_was_read_can_be_written_and_stands_there(point: Point, data: st.DataObject) -> None:
     registers = data.draw(st.lists(st.integers(0, 0xFFFF), min_size=point.size, max_size=point.size))
@@ -119,7 +119,7 @@ def test_a_value_that_was_read_can_be_written_and_stands_there(point: Point, dat
         assert agrees(point, registers_of(point, value), registers_of(point, value))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(points, st.floats(allow_nan=True, allow_infinity=True))
 def test_a_written_value_never_asks_for_more(point: Point, value: float) -> None:
     try:
