@@ -24,6 +24,7 @@ TTL_S = 2.0
 BRIEF_S = 0.5
 LATE_S = 1.0
 DAY_S = 86_400
+FEW = 8
 NAMES = {"consume": "consume_max_w", "produce": "produce_max_w", "current": "current_max_a"}
 
 
@@ -220,9 +221,8 @@ async def put_holds_at_once(bench: Bench) -> None:
 async def put_reads_back(bench: Bench) -> None:
     """SAFE-007: read back is the only proof that it was understood."""
     tried: list[tuple[str, Any]] = [("/policy", {"kind": _policies(bench)[-1]})]
-    if limitable(bench):
-        element, way, rating = a_limit(bench)
-        tried.append(("/failsafe", {"elements": {element["id"]: {way: round(rating / 3)}}}))
+    if bounds := _thirds(bench):
+        tried.append(("/failsafe", {"elements": bounds}))
     stores = reservable(bench)
     if stores:
         tried.append(("/settings", {"elements": {stores[0]["id"]: {"storage": {"reserve_pct": 12}}}}))
@@ -239,6 +239,18 @@ async def put_reads_back(bench: Bench) -> None:
         )
         need(_holds(now, body), f"PUT {path} with {short(body)} was answered with {short(answer.json)}")
     await bench.put_back()
+
+
+def _thirds(bench: Bench) -> dict[str, dict[str, int]]:
+    """A third of the rating, for the first few elements and in every way in which they can be limited."""
+    found: dict[str, dict[str, int]] = {}
+    for element in bench.having("limit")[:FEW]:
+        rating = declared(element, "rating")
+        for way, offered in declared(element, "limit").items():
+            rated = rating.get(NAMES.get(way, ""))
+            if offered and rated:
+                found.setdefault(element["id"], {})[NAMES[way]] = round(rated / 3)
+    return found
 
 
 @section.check("failsafe-replaced-whole")

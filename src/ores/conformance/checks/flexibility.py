@@ -47,6 +47,23 @@ ALIKE: Final = (
     ("modes", "next_change_in_s", "mode", 10.0),
 )
 """Numbers that stand in both, with what rounding and a moment may change; of large ones a twentieth."""
+DECLARED: Final = (
+    ("power", "consume_max_w", "rating"),
+    ("power", "produce_max_w", "rating"),
+    ("power", "consume_min_w", "setpoint"),
+    ("power", "step_w", "setpoint"),
+    ("power", "response_s", "setpoint"),
+    ("production", "peak_w", "produce"),
+    ("modes", "hold_s", "mode"),
+    ("thermal", "temperature_min_c", "thermal"),
+    ("thermal", "temperature_max_c", "thermal"),
+    ("thermal", "heat_max_w", "thermal"),
+    ("shed", "critical", "switch"),
+    ("shed", "min_on_s", "switch"),
+    ("shed", "min_off_s", "switch"),
+)
+"""What stands in the description and is told as it is: part, field, capability."""
+BOUNDS: Final = ("consume_min_w", "consume_max_w")
 SHARE: Final = 0.05
 CAPACITY_SHARE: Final = 0.02
 RATING_GRAIN: Final = 1.01
@@ -192,17 +209,59 @@ async def flexibility_whole(bench: Bench) -> None:
                 f"of {element['id']} {', '.join(told or {})} is told, and {part} is not: what is told stands "
                 "in place of all that would be derived",
             )
+    for name, part, field in _left_out(bench, found, _of_its_moment(found, await all_seen(bench))):
+        need(False, f"{part} of {name} is told without {field}, which its state or description says")
+
+
+def _left_out(bench: Bench, found: Heard, near: list[Seen]) -> Iterator[tuple[str, str, str]]:
+    """Element, part and field of what could have been derived and is not told."""
+    able = {element["id"]: element["capabilities"] for element in bench.elements}
+    for part, field, capability in (*SAME, *(one[:3] for one in ALIKE)):
+        for name, told in found.parts(part):
+            known = [seen.points(name, capability).get(field) is not None for seen in near]
+            if field not in told and known and all(known):
+                yield name, part, field
+    for part, field, capability in DECLARED:
+        for name, told in found.parts(part):
+            if field not in told and field in able[name].get(capability, {}):
+                yield name, part, field
+    yield from _parts_left_out(able, found)
+
+
+def _parts_left_out(able: Mapping[str, Any], found: Heard) -> Iterator[tuple[str, str, str]]:
+    """Of what is more than a field."""
+    for name, told in found.parts("modes"):
+        for missing in _modes_left_out(able[name], told):
+            yield name, "modes", missing
+    for name, told in found.parts("job"):
+        if told.get("energy_wh") and told.get("duration_s") and "profile" not in told:
+            yield name, "job", "profile"
+    for name, told in found.parts("store"):
+        if "setpoint" in able[name] and "commanded_at" not in told:
+            yield name, "store", "commanded_at"
+
+
+def _modes_left_out(able: Mapping[str, Any], told: Told) -> Iterator[str]:
+    """Modes that are declared, and bounds of them."""
+    for mode, bounds in able.get("mode", {}).get("modes", {}).items():
+        here = told.get("modes", {}).get(mode)
+        if here is None:
+            yield mode
+        else:
+            yield from (f"{mode}.{field}" for field in BOUNDS if field in bounds and field not in here)
+
+
+def _of_its_moment(found: Heard, seen: list[Seen]) -> list[Seen]:
+    """The states of when it was drawn up."""
+    boot = found.message.get("boot_id")
+    return [one for one in seen if abs(one.uptime_s - found.uptime_s) <= MOMENT_S and one.boot == boot]
 
 
 @section.check("flexibility-agrees-with-state")
 async def flexibility_agrees_with_state(bench: Bench) -> None:
     """FLEX-009: what also stands in the state of the same moment is the same there."""
     found = await heard(bench)
-    near = [
-        seen
-        for seen in await all_seen(bench)
-        if abs(seen.uptime_s - found.uptime_s) <= MOMENT_S and seen.boot == found.message.get("boot_id")
-    ]
+    near = _of_its_moment(found, await all_seen(bench))
     if not near:
         not_applicable("no state of the moment at which the flexibility was drawn up")
     for part, field, capability in SAME:
@@ -218,6 +277,10 @@ async def flexibility_agrees_with_state(bench: Bench) -> None:
             _near(f"{part}.{field} of {name}", told.get(field), _known(near, name, capability, field), grain)
     for name, told in found.parts("store"):
         capacity_wh = number(told.get("capacity_wh")) or 0.0
+        holds = _known(near, name, "storage", "capacity_wh") or [_capacity_wh(bench, name)]
+        if max(holds):
+            grain = CAPACITY_SHARE * max(holds)
+            _near(f"store.capacity_wh of {name}", told.get("capacity_wh"), holds, grain, 0)
         energies = [
             soc_pct / 100 * (_known([seen], name, "storage", "capacity_wh") or [_capacity_wh(bench, name)])[0]
             for seen in near
@@ -265,6 +328,22 @@ async def flexibility_within_rating(bench: Bench) -> None:
                 if rating_w is not None
                 else "",
             )
+    ranges = {one["id"]: declared(one, "mode").get("modes", {}) for one in bench.having("mode")}
+    for name, told in found.parts("modes"):
+        for mode, takes in (told.get("modes") or {}).items():
+            declares = ranges.get(name, {}).get(mode, {})
+            _within_mode(f"modes.{mode} of {name}", takes, declares)
+
+
+def _within_mode(what: str, takes: Told, declares: Told) -> None:
+    """The powers of a mode are those that are declared for it."""
+    least_w, most_w = number(declares.get("consume_min_w")) or 0.0, number(declares.get("consume_max_w"))
+    for field in BOUNDS:
+        power_w = number(takes.get(field))
+        if power_w is None:
+            continue
+        kept = least_w <= power_w * RATING_GRAIN and (most_w is None or power_w <= most_w * RATING_GRAIN)
+        need(kept, f"{field} of {what} is told as {power_w:g}; {least_w:g} to {most_w} is declared")
 
 
 def _powers(name: str, told: Told) -> Iterator[tuple[str, str, float]]:

@@ -80,6 +80,17 @@ def tells_a_part_of_it(seams: Seams) -> None:
     _told(seams, "battery", lambda told: {"store": told["store"]})
 
 
+@broken("flexibility-whole", variant="mode")
+def tells_of_the_modes_it_likes(seams: Seams) -> None:
+    """Being blocked is not among them."""
+
+    def fewer(told: Any) -> Any:
+        modes = {name: of for name, of in told["modes"]["modes"].items() if name != "blocked"}
+        return {**told, "modes": {**told["modes"], "modes": modes}}
+
+    _told(seams, "heat", fewer)
+
+
 @broken("flexibility-agrees-with-state")
 def has_two_truths_about_one_battery(seams: Seams) -> None:
     """Two estimators, one for each message."""
@@ -107,6 +118,17 @@ def tells_another_temperature(seams: Seams) -> None:
 def promises_more_than_it_bears(seams: Seams) -> None:
     """The power of the cells, not that of the inverter."""
     _part(seams, "battery", "power", consume_max_w=4600)
+
+
+@broken("flexibility-within-rating", variant="mode")
+def takes_more_in_a_mode_than_it_declares(seams: Seams) -> None:
+    """Blocked is blocked, but for the pumps."""
+
+    def more(told: Any) -> Any:
+        modes = {**told["modes"]["modes"], "blocked": {"consume_max_w": 140}}
+        return {**told, "modes": {**told["modes"], "modes": modes}}
+
+    _told(seams, "heat", more)
 
 
 @broken("flexibility-within-rating", variant="profile")
