@@ -81,3 +81,33 @@ def test_a_power_that_changes_is_refused_by_name() -> None:
     battery = replace(BATTERY, charge_max_kw=np.ones(2))
     with pytest.raises(InputError, match=r"battery\.charge_max_kw"):
         worth(one, battery)
+
+
+@pytest.mark.parametrize("name", ["import_per_kwh", "export_per_kwh", "net_kwh", "hours"])
+def test_what_is_not_a_number_is_refused_by_name(name: str) -> None:
+    one = outlook(np.ones(3), np.ones(3), np.ones((3, 1)))
+    value = getattr(one, name).copy()
+    value.flat[1] = np.nan
+    with pytest.raises(InputError, match=rf"outlook\.{name}\[1\] is nan"):
+        worth(replace(one, **{name: value}), BATTERY)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000), unit=st.sampled_from([0.01, 7.5, 400.0]))
+def test_another_currency_changes_values_and_nothing_else(seed: int, unit: float) -> None:
+    noise = np.random.default_rng(seed)
+    buy, sell = noise.uniform(-0.2, 0.6, 12), noise.uniform(-0.2, 0.6, 12)
+    net = noise.uniform(-3.0, 3.0, (12, 3))
+    one, other = (worth(outlook(buy * by, sell * by, net), BATTERY) for by in (1.0, unit))
+    assert other.value == pytest.approx(one.value * unit, rel=1e-9, abs=1e-9 * unit)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_outcomes_that_stay_together_are_futures_that_are_known(seed: int) -> None:
+    noise = np.random.default_rng(seed)
+    buy, net = noise.uniform(0.1, 0.6, 8), noise.uniform(-3.0, 3.0, (8, 2))
+    together = replace(outlook(buy, np.zeros(8), net), chain=np.eye(2))
+    mixed = worth(together, BATTERY).before(0, np.full(2, 0.5)).value
+    alone = [worth(outlook(buy, np.zeros(8), net[:, [k]]), BATTERY).value[0, 0] for k in (0, 1)]
+    assert mixed == pytest.approx(np.mean(alone, axis=0), abs=1e-9)

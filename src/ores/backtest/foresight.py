@@ -61,7 +61,11 @@ def _parts(case: Case) -> list[_Part]:
         return [_Part(0, count, count)]
     months = [0, *(np.flatnonzero(np.diff(laid.at.period)) + 1).tolist(), count]
     overlap = round(OVERLAP_H / case.home.hours)
-    return [_Part(first, kept, min(kept + overlap, count)) for first, kept in itertools.pairwise(months)]
+    cuts = [0]
+    for first, end in itertools.pairwise(months):  # in steps of a minute, a month is too long as well
+        pieces = -(-(end - first) // AT_ONCE)
+        cuts += [first + (end - first) * (piece + 1) // pieces for piece in range(pieces)]
+    return [_Part(first, kept, min(kept + overlap, count)) for first, kept in itertools.pairwise(cuts)]
 
 
 def _planned(planner: Planner, case: Case, part: _Part, terms: Terms, stored: float) -> Plan:

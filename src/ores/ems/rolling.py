@@ -78,7 +78,7 @@ class Rolling:
         self.battery = battery
         self.slots = slots
         self.levels = levels
-        usual = np.linspace(0.14, 1.0, OUTCOMES) * 24.0 / slots
+        usual = np.linspace(-1.2, 1.4, OUTCOMES) * 24.0 / slots  # with sun, or without
         self.net = Forecaster(slots, usual, habits)
         self._end: Floats | None = None
         self._chain = chain(self.net.persistence, OUTCOMES)

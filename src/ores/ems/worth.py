@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ores.ems.inputs import Battery, Floats, InputError, scalar
+from ores.ems.inputs import Battery, Floats, InputError, scalar, spread
 
 LEVELS: Final = 55
 """Of stored energy; of a home's battery, each is about 0.25 kWh."""
@@ -90,6 +90,7 @@ def worth(outlook: Outlook, battery: Battery, end: Floats | None = None, *, leve
     Raises:
         InputError: Names the field, what was found and what is allowed.
     """
+    _check(outlook)
     moves = _Moves(outlook, battery, levels)
     count, states = outlook.net_kwh.shape
     value = np.empty((count + 1, states, levels))
@@ -97,6 +98,16 @@ def worth(outlook: Outlook, battery: Battery, end: Floats | None = None, *, leve
     for at in range(count - 1, -1, -1):
         value[at] = moves.best(at, value[at + 1] if at + 1 == count else outlook.chain @ value[at + 1])
     return Worth(moves.levels_kwh, value)
+
+
+def _check(outlook: Outlook) -> None:
+    count = len(outlook.hours)
+    spread(outlook.hours, count, "outlook.hours", 1e-6, 1e6)
+    spread(outlook.import_per_kwh, count, "outlook.import_per_kwh")
+    spread(outlook.export_per_kwh, count, "outlook.export_per_kwh")
+    if outlook.net_kwh.ndim != 2 or len(outlook.net_kwh) != count:
+        raise InputError("outlook.net_kwh", f"of shape {outlook.net_kwh.shape}", f"({count}, outcomes)")
+    spread(outlook.net_kwh.ravel(), outlook.net_kwh.size, "outlook.net_kwh")
 
 
 def cost_of(
