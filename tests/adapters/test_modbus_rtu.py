@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import termios
+from pathlib import Path
+
 import pytest
+from pymodbus.client import AsyncModbusSerialClient
 from tests.adapters.image import Image, on_a_line, served
 
 from ores.adapters.modbus import ModbusSerial, ModbusTcp, Rejected
@@ -47,7 +51,20 @@ async def test_frames_of_the_other_kind_are_no_answer() -> None:
             await registers.read_input(0, 2)
 
 
-async def test_a_line_that_is_not_there_is_unavailable() -> None:
-    registers = ModbusSerial("/dev/ttyNONE9", clock=RealClock(), answer_s=0.3)
-    with pytest.raises(Disconnected):
-        await registers.read(0, 1)
+async def test_a_line_that_is_not_there_or_none_is_unavailable(tmp_path: Path) -> None:
+    (tmp_path / "no line").write_text("")
+    for path in ("/dev/ttyNONE9", str(tmp_path / "no line")):
+        registers = ModbusSerial(path, clock=RealClock(), answer_s=0.3)
+        with pytest.raises(Disconnected):
+            await registers.read(0, 1)
+
+
+async def test_a_line_that_cannot_be_set_as_it_should_be_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refuses(_client: object) -> bool:
+        raise termios.error(22, "Invalid argument")
+
+    monkeypatch.setattr(AsyncModbusSerialClient, "connect", refuses)
+    with pytest.raises(Disconnected, match="Invalid argument"):
+        await ModbusSerial("/dev/ttyUSB0", clock=RealClock()).read(0, 1)

@@ -143,7 +143,12 @@ class _Modbus(ABC):
         client = self._new()
         self._client = client
         with self._clock.hold():
-            if not await client.connect():
+            try:
+                is_there = await client.connect()
+            except Exception as error:  # the driver of a serial port says no in ways of its own
+                self.close()
+                raise Disconnected(f"{self._where}: {error}") from error
+            if not is_there:
                 self.close()
                 raise Disconnected(f"{self._where}: no connection")
         self.has_connected = True

@@ -25,7 +25,7 @@ from ores.adapters.templates.found import find, find_or_remember
 from ores.cli.adapter_run import Line, announce, registers_at
 from ores.link import clock as clocks
 from ores.link.clock import Clock
-from ores.link.errors import ConfigError
+from ores.link.errors import ConfigError, PeerError
 from ores.model import ElementState
 
 CONDUCTORS: Final = ("L1", "L2", "L3")
@@ -179,6 +179,8 @@ def watch(
             adapter.tell(show)
             await adapter.start()
             try:
+                if once and not adapter.values:
+                    raise PeerError(f"{template.title}: it refuses registers of its template, see above")
                 await stop.wait()
             finally:
                 await adapter.stop()

@@ -122,9 +122,7 @@ class View:
             upstream=form.upstream or UNSET,
             connection=connection or UNSET,
             terminals=list(self._lines) or UNSET,
-            ac_measure=AcMeasureCapability(connection_point=True if at_point else UNSET)
-            if "ac_measure" in form.sums
-            else UNSET,
+            ac_measure=_ac_capability(form, known, at_point=at_point),
             dc_measure=DcMeasureCapability() if "dc_measure" in form.sums else UNSET,
             energy=EnergyCapability(resolution_wh=self.counters.resolution_wh or UNSET) if energy else UNSET,
             limit=limit,
@@ -241,6 +239,17 @@ def views(template: Template, known: Values, answers: Answers) -> list[View]:
             "control", found="a device that takes no commands", allowed="only without --control"
         )
     return found
+
+
+def _ac_capability(form: ElementForm, known: Values, *, at_point: bool) -> AcMeasureCapability | UnsetType:
+    if "ac_measure" not in form.sums:
+        return UNSET
+    accuracy = form.sums["ac_measure"].get("accuracy_pct")
+    accuracy_pct = None if accuracy is None else accuracy(known)
+    return AcMeasureCapability(
+        accuracy_pct=UNSET if accuracy_pct is None else accuracy_pct,
+        connection_point=True if at_point else UNSET,
+    )
 
 
 def _connection(form: ElementForm, known: Values) -> str:
