@@ -21,6 +21,8 @@ from ores.link.errors import ConfigError, Disconnected, Forbidden, OresError
 
 ANSWER_S: Final = 5.0
 """For a connection, and for each answer; of the wall."""
+AT_ONCE: Final = 32
+"""Topics in one request."""
 CANCEL_AGAIN_S: Final = 1.0
 KEEP_ALIVE_S: Final = 20
 """After one and a half of these the broker tells the others that we are gone (MQTT 3.1.1, 3.1.2.10)."""
@@ -84,8 +86,10 @@ class Connection:
             Disconnected: The broker is gone.
             Forbidden: It does not let us hear one of them.
         """
-        if not topics:
-            return
+        for at in range(0, len(topics), AT_ONCE):
+            await self._subscribe(topics[at : at + AT_ONCE])
+
+    async def _subscribe(self, topics: Sequence[str]) -> None:
         try:
             granted = await self._client.subscribe([(topic, 0) for topic in topics])
         except (aiomqtt.MqttError, ValueError, OSError) as error:

@@ -92,6 +92,7 @@ class MqttDoor:
         self._wake: Final = asyncio.Event()
         self._shape: object = None
         self._entities: dict[str, Entity] = {}
+        self._configs: dict[str, str] = {}
         self._told_of: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._kept_configs: set[str] = set()
@@ -194,8 +195,8 @@ class MqttDoor:
             if not self._controls.take(topic, payload):
                 return
         except OresError as error:
-            _log.warning("MQTT: %s%s: %s", topic, SET, error.detail)
-            self._hub.notices.raise_(REFUSED, f"{topic}{SET}: {error.detail}")
+            if self._hub.notices.raise_(REFUSED, f"{topic}{SET}: {error.detail}"):
+                _log.warning("MQTT: %s%s: %s", topic, SET, error.detail)
         else:
             self._hub.notices.clear(REFUSED)
         self._told.pop(topic, None)
@@ -205,6 +206,7 @@ class MqttDoor:
         await to.subscribe(self._listens_to())
         again_at_s = self._clock.now()
         while True:
+            self._wake.clear()  # what comes while all this is told is told right after it
             now_s = self._clock.now()
             everything = now_s >= again_at_s
             if everything:
@@ -219,7 +221,6 @@ class MqttDoor:
             await self._rest(min([now_s + self._every_s, again_at_s, *self._births_at_s]))
 
     async def _rest(self, until_s: float) -> None:
-        self._wake.clear()
         timer = self._clock.call_at(until_s, self._wake.set)
         try:
             await self._wake.wait()
@@ -229,10 +230,9 @@ class MqttDoor:
     async def _tell_of(self, to: Connection) -> None:
         """Discovery: what is new, and what is gone."""
         self._look_at_shape()
-        wanted = {
-            f"{self._discovery}/{one.component}/{self._node}/{one.object_id}/config": self._config(one)
-            for one in self._entities.values()
-        }
+        wanted = self._configs
+        if self._told_of == wanted and self._kept_configs <= wanted.keys():
+            return
         for topic in sorted({*self._told_of, *self._kept_configs} - wanted.keys()):
             if not self._is_awaited(topic):
                 await to.publish(topic, "", retain=True)
@@ -279,6 +279,10 @@ class MqttDoor:
             self._controls.describe(topology)
             found += self._controls.entities
         self._entities = {one.topic: one for one in found}
+        self._configs = {
+            f"{self._discovery}/{one.component}/{self._node}/{one.object_id}/config": self._config(one)
+            for one in found
+        }
 
     def _values(self) -> Mapping[str, str]:
         live = self._hub.live()
