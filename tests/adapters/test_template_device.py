@@ -175,6 +175,21 @@ def test_a_device_with_another_wiring_has_to_begin_anew() -> None:
     with_device(image, story)
 
 
+def test_a_device_whose_ratings_have_changed_is_read_on() -> None:
+    image = Image("my-pv-ac-elwa-2")
+
+    async def story(device: TemplateDevice, clock: Clock) -> None:
+        image.silent = True
+        await clock.sleep(5)
+        image.silent = False
+        image.set("holding", 1002, 600)  # its owner wants the water less hot
+        image.set("holding", 1000, 1600)
+        await clock.sleep(70)
+        assert device.read("heater").ac_measure.power_w == 1600
+
+    with_device(image, story)
+
+
 def test_what_is_none_of_these_is_told() -> None:
     image = Image("carlo-gavazzi-em24")
     image.set("holding", 0x000B, 7)

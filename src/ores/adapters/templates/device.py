@@ -196,10 +196,10 @@ class TemplateDevice:
         utc_s = self._clock.utc().timestamp()
         for orders in self._orders.values():
             for order in orders:
-                spent = self._budget.total()
+                spent = self._budget.taken
                 line = Line(self._registers, self._again.read, self._clock.now(), utc_s)
                 await order.carry_out(self._values, self._words, line)
-                if self._budget.total() != spent:
+                if self._budget.taken != spent:
                     self._save()  # a restart must not give a new budget
 
     async def _recognise(self) -> None:
@@ -212,8 +212,10 @@ class TemplateDevice:
             raise PeerError(f"another device is there: {is_} in place of {was}")
         values = {**self._asked, **values_of(self._template, now.words)}
         again = tuple(view.element for view in views(self._template, values, self._answers))
-        if again != self.elements:
+        if _shape(again) != _shape(self.elements):
             raise PeerError(f"{self.about.name} is another than before: its adapter has to begin anew")
+        if again != self.elements:
+            _log.warning("%s: its ratings have changed; they are told when it begins anew", self.about.name)
         self._known_values = values
         self._found = msgspec.structs.replace(now, energy=self._found.energy)
         self._is_known = True
@@ -290,16 +292,24 @@ class TemplateDevice:
             _log.warning("%s: its counters are not kept: %s", self.about.name, error.detail)
 
 
+def _shape(elements: Sequence[Element]) -> list[tuple[object, ...]]:
+    """Elements without their numbers: what they are, where they hang and what they can do."""
+    return [
+        (one.id, one.kind, one.bus, one.upstream, one.connection, one.terminals, _abilities(one))
+        for one in elements
+    ]
+
+
+def _abilities(one: Element) -> set[str]:
+    able = one.capabilities
+    return {name for name in able.__struct_fields__ if getattr(able, name) is not UNSET}
+
+
 def profiles(elements: Sequence[Element]) -> tuple[str, ...]:
     """Profiles of the registry whose core these elements have."""
     by_kind: dict[str, list[set[str]]] = {}
     for one in elements:
-        able = {
-            name
-            for name in one.capabilities.__struct_fields__
-            if getattr(one.capabilities, name) is not UNSET
-        }
-        by_kind.setdefault(one.kind, []).append(able)
+        by_kind.setdefault(one.kind, []).append(_abilities(one))
     return tuple(
         name
         for name, core in _CORES.items()

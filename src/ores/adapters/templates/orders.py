@@ -56,6 +56,7 @@ class Budget:
 
     def __init__(self, template: Template, spent: dict[str, list[float]]) -> None:
         self._points: Final = template.points
+        self.taken = 0
         self.spent: Final = {name: list(times) for name, times in spent.items() if name in template.points}
 
     def allows(self, name: str, utc_s: float) -> bool:
@@ -68,14 +69,11 @@ class Budget:
         self.spent[name] = times
         return len(times) < most
 
-    def total(self) -> int:
-        """How many writes are remembered."""
-        return sum(map(len, self.spent.values()))
-
     def take(self, name: str, utc_s: float) -> None:
         """It is written."""
         if self._points[name].writes_per_day is not None:
             self.spent.setdefault(name, []).append(utc_s)
+            self.taken += 1
 
 
 class Order:
