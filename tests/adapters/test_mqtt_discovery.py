@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,18 @@ def test_a_map_that_cannot_be_says_where_and_what_is_allowed(tmp_path: Path, tex
     file.write_text(text)
     with pytest.raises(ConfigError, match=words):
         assembled(catalogue(zigbee2mqtt()), load(file), control=True)
+
+
+def test_the_map_of_the_guide_is_one(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    file = tmp_path / "map.yaml"
+    file.write_text(text)
+    told = load(file)
+    (battery,) = shown(told, control=True)
+    check_elements([battery.element])
+    assert battery.steering[0].released == "auto"
+    assert set(told.devices) == {"Roof", "Main meter", "Hallway lamp"}
 
 
 def mutated(message: Message, luck: random.Random) -> Message:
