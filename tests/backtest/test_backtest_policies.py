@@ -113,6 +113,17 @@ def test_a_charge_on_the_highest_days_is_planned_for() -> None:
     assert cost(one, "plan") < cost(one, "rule") < cost(one, "none")
 
 
+def test_a_tier_that_the_month_will_come_to_makes_every_kwh_dearer() -> None:
+    """At 0.2 for what is bought, selling at 0.19 would pay; not where each kWh costs 0.3 more in the end."""
+    flat = TOU | {"rates": [{"import": 0.2}], "export": 0.19}
+    tiered = flat | {"tiers": [{"name": "more", "beyond_kwh": 1, "extra": 0.3}]}
+    home = replace(recording(6), load_kwh=recording(6).load_kwh * 3.0)
+    cheap, dear = (case(document, home) for document in (flat, tiered))
+    assert cost(dear, "plan") < cost(dear, "none")
+    stored = [float(np.maximum(plan(one, nobody), 0.0).sum()) for one in (cheap, dear)]
+    assert stored[0] < 0.5 * stored[1]
+
+
 def test_without_a_battery_nothing_is_moved() -> None:
     one = case(TOU, recording(3))
     assert not none(one, nobody).any()

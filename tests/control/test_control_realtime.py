@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ores.control.realtime import Price, battery_kw
+from ores.control.realtime import battery_kw
 from ores.ems.inputs import Battery
-from ores.ems.worth import Curve
+from ores.ems.worth import Curve, Price
 
 BATTERY = Battery(capacity_kwh=10.0, soc_pct=50.0, charge_max_kw=4.0, discharge_max_kw=3.0)
 LEVELS = np.linspace(0.0, 10.0, 41)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ores.control.realtime import Price
 from ores.control.slots import MODES, mode_of
 from ores.ems.inputs import Battery
+from ores.ems.worth import Price
 
 BATTERY = Battery(capacity_kwh=10.0, soc_pct=50.0, charge_max_kw=4.0, discharge_max_kw=3.0)
 LEVELS = np.linspace(0.0, 10.0, 41)

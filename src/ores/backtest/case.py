@@ -63,10 +63,11 @@ class Case:
         per_day = round(24.0 / self.home.hours)
         slots = self.laid.at.second // round(self.home.hours * 3600)
         past = slice(max(0, known - 7 * per_day), known)
-        seen = np.maximum(np.bincount(slots[past], minlength=per_day), 1)
+        seen = np.bincount(slots[past], minlength=per_day)
 
         def guessed(prices: Floats) -> Floats:
-            mean = np.bincount(slots[past], prices[past], per_day) / seen
+            mean = np.bincount(slots[past], prices[past], per_day) / np.maximum(seen, 1)
+            mean = np.where(seen > 0, mean, prices[past].mean())
             return np.concatenate([prices[first:known], mean[slots[known:last]]])
 
         return replace(

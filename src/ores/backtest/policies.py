@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ores import tariff
 from ores.backtest.case import Case, Told, after, held
 from ores.backtest.foresight import oracle
-from ores.control.realtime import Price, battery_kw
+from ores.control.realtime import battery_kw
 from ores.control.slots import mode_of
 from ores.ems.inputs import Floats
 from ores.ems.rolling import HORIZON_H, Ahead, Rolling
@@ -81,7 +81,7 @@ def plan(case: Case, told: Told) -> Floats:
     return _rolled(case.planned or case, told, case, _act)
 
 
-Act = Callable[[Case, Ahead, tuple[float, float], list[float], float], tuple[list[float], float, float]]
+Act = Callable[[Case, Ahead, list[float], float], tuple[list[float], float, float]]
 
 
 def _rolled(whole: Case, told: Told, case: Case, act: Act) -> Floats:
@@ -101,9 +101,8 @@ def _rolled(whole: Case, told: Told, case: Case, act: Act) -> Floats:
             known = news
             made, end = at, min(at + per_day + round(HORIZON_H / whole.home.hours), count)
             rolling.renew(whole.terms(state, at, end), whole.clocks(at, end), last=end == count)
-        price = float(whole.laid.import_per_kwh[at]), float(whole.laid.export_per_kwh[at])
         now = net_kwh[at * times : (at + 1) * times]
-        done, stored, bought = act(case, rolling.ahead(at - made), price, now, stored)
+        done, stored, bought = act(case, rolling.ahead(at - made), now, stored)
         powers += done
         rolling.observe(day, slot, off=off, net_kwh=sum(now))
         if whole.laid.tariff.demand or whole.laid.tariff.tiers:
@@ -112,9 +111,7 @@ def _rolled(whole: Case, told: Told, case: Case, act: Act) -> Floats:
     return np.array(powers)
 
 
-def _act(
-    case: Case, seen: Ahead, price: tuple[float, float], net_kwh: list[float], stored: float
-) -> tuple[list[float], float, float]:
+def _act(case: Case, seen: Ahead, net_kwh: list[float], stored: float) -> tuple[list[float], float, float]:
     """One planning interval, in the steps of the recording.
 
     Returns:
@@ -126,12 +123,13 @@ def _act(
     passed, bought = 0.0, 0.0
     for step, net in enumerate(net_kwh):
         left_h = whole_h - step * hours
-        steps = seen.steps
+        price = seen.price
         if step:  # a mean over the whole interval: what has been bought of it is gone
-            steps = tuple((max(0.0, (above * whole_h - bought) / left_h), dear) for above, dear in steps)
+            steps = ((max(0.0, (above * whole_h - bought) / left_h), dear) for above, dear in price.steps)
+            price = replace(price, steps=tuple(steps))
         battery = replace(case.battery, soc_pct=min(100.0, stored / case.battery.capacity_kwh * 100.0))
         value = seen.value(passed + net / hours * left_h)
-        power = battery_kw(net / hours, left_h, Price(*price, steps), battery, value)
+        power = battery_kw(net / hours, left_h, price, battery, value)
         power = held(case.battery, stored, power, hours)
         stored = after(case.battery, stored, power, hours)
         powers.append(power)
@@ -146,7 +144,7 @@ def slots(case: Case, told: Told) -> Floats:
 
 
 def _by_slot(
-    case: Case, seen: Ahead, price: tuple[float, float], net_kwh: list[float], stored: float
+    case: Case, seen: Ahead, net_kwh: list[float], stored: float
 ) -> tuple[list[float], float, float]:
     """As `_act`, in a mode that was chosen before."""
     hours = case.home.hours
@@ -156,7 +154,7 @@ def _by_slot(
         seen.outcomes_kwh / slot_h,
         seen.likely,
         slot_h,
-        Price(*price, seen.steps),
+        seen.price,
         battery,
         levels_kwh=seen.worth.levels_kwh,
         values=seen.values(),

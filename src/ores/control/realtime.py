@@ -8,33 +8,15 @@ differ, and at all prices between them the store is held there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from ores.ems.inputs import Battery
-from ores.ems.worth import Curve, cost_of
+from ores.ems.worth import Curve, Price, cost_of
 
 ENOUGH: Final = 1e-9
 """Money below which two ways are equal; of equal ways the one that moves less is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a kWh costs at the connection point now.
-
-    Attributes:
-        import_per_kwh: Bought.
-        export_per_kwh: Sold; what sells for less than nothing is held back where `curtailable`.
-        steps: `(above_kw, per_kwh)`: import beyond it costs so much more, for a peak of the month or a limit.
-        curtailable: Whether the sun can be held back.
-    """
-
-    import_per_kwh: float
-    export_per_kwh: float
-    steps: tuple[tuple[float, float], ...] = ()
-    curtailable: bool = True
 
 
 def battery_kw(

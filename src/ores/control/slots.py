@@ -11,9 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from ores.control.realtime import Price
 from ores.ems.inputs import Battery, Floats
-from ores.ems.worth import cost_of
+from ores.ems.worth import Price, cost_of
 
 
 @dataclass(frozen=True, slots=True)

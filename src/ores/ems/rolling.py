@@ -5,7 +5,7 @@ The hub and the backtest run the same object. It knows nothing but what `observe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ores.ems.forecast import OUTCOMES, Clock, Forecaster, Habits, chain, chances, normal_score, rank
 from ores.ems.inputs import Battery, Floats
 from ores.ems.peaks import Steps, days_steps, peak_steps, shaved_kw
-from ores.ems.worth import LEVELS, Curve, Outlook, Worth, worth
+from ores.ems.worth import LEVELS, Curve, Outlook, Price, Worth, worth
 from ores.tariff.terms import Terms
 
 Ints = NDArray[np.int64]
@@ -35,7 +35,7 @@ class Ahead:
         worth: Values.
         persistence: Correlation of the normal scores of this interval and the next.
         trust: In what the rank of an interval says, as long as few days are known; 0 to 1.
-        steps: `(above_kw, per_kwh)`: what import beyond it costs more in it.
+        price: In it.
     """
 
     interval: int
@@ -45,7 +45,7 @@ class Ahead:
     worth: Worth
     persistence: float
     trust: float
-    steps: tuple[tuple[float, float], ...]
+    price: Price
 
     def value(self, net_kwh: float) -> Curve:
         """Of energy in store at the end of this interval, seeing what it was like.
@@ -99,6 +99,7 @@ class Rolling:
         """
         net = self.net.outcomes(clock)
         hours = float(terms.hours[0])
+        terms = replace(terms, import_per_kwh=terms.import_per_kwh + self._tiered(terms, clock, net))
         steps = self._charged(terms, clock, hours)
         outlook = Outlook(
             hours=terms.hours,
@@ -111,7 +112,7 @@ class Rolling:
             ).reshape(len(steps), len(net)),
             steps_per_kwh=np.array([one.per_kwh for one in steps]),
         )
-        self._net, self._steps = net, steps
+        self._net, self._steps, self._terms = net, steps, terms
         self._trust = self.net.trust
         self._worth = worth(outlook, self.battery, None if last else self._end, levels=self.levels)
         if not last and len(net) > self.slots:  # what the end is worth: as seen a day before it, next time
@@ -129,8 +130,22 @@ class Rolling:
             self._worth,
             self.net.persistence,
             self._trust,
-            steps,
+            Price(
+                float(self._terms.import_per_kwh[interval]),
+                float(self._terms.export_per_kwh[interval]),
+                steps,
+            ),
         )
+
+    def _tiered(self, terms: Terms, clock: Clock, net_kwh: Floats) -> Floats:
+        """What a kWh more of import costs by tiers: their whole extra where the month will come to them."""
+        extra = np.zeros(len(net_kwh))
+        a_day = max(0.0, float(net_kwh.mean())) * self.slots  # what the store cannot shift to another hour
+        for tier in terms.tiers:
+            counted = np.asarray(tier.counts)
+            if counted.any() and a_day * (1.0 + clock.days_left[int(np.argmax(counted))]) > tier.left_kwh:
+                extra[counted] += tier.extra_per_kwh
+        return extra
 
     def _charged(self, terms: Terms, clock: Clock, hours: float) -> list[Steps]:
         """What import beyond some power costs, day by day."""

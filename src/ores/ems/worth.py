@@ -48,6 +48,23 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a kWh costs at the connection point now.
+
+    Attributes:
+        import_per_kwh: Bought.
+        export_per_kwh: Sold; what sells for less than nothing is held back where `curtailable`.
+        steps: `(above_kw, per_kwh)`: import beyond it costs so much more, for a peak of the month or a limit.
+        curtailable: Whether the sun can be held back.
+    """
+
+    import_per_kwh: float
+    export_per_kwh: float
+    steps: tuple[tuple[float, float], ...] = ()
+    curtailable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """The value of energy in store at one moment; only differences mean anything.
 
