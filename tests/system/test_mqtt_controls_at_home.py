@@ -78,8 +78,14 @@ def test_the_counters_of_a_home_know_what_its_parts_count() -> None:
     async def story(clock: Clock, demo: MemoryDemo) -> None:
         await clock.sleep(10)
         described = [link.known_description for link in demo.running.hub.federation.links.values()]
-        parts = {part.topic: part.parts for part in house_parts(compile_topology(described), described)}
-        assert [len(parts[f"house/grid_{way}_kwh"]) for way in ("import", "export")] == [1, 1]
-        assert parts["house/battery_charged_kwh"] == ()  # the hybrid's battery does not count by itself
+        parts = {part.topic: part for part in house_parts(compile_topology(described), described)}
+        grid = parts["house/grid_import_kwh"]
+        assert (len(grid.counted), grid.summed) == (1, ())
+        charged = parts["house/battery_charged_kwh"]
+        assert (
+            len(charged.counted) == len(charged.summed) == 1
+        )  # the hybrid's battery does not count by itself
+        assert len(parts["house/solar_kwh"].counted) == 8
+        assert len(parts["house/solar_kwh"].summed) == 2
 
     in_one_process(generated(start_hour=10.0), story)

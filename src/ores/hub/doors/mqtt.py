@@ -113,7 +113,7 @@ class MqttDoor:
             await self._clock.sleep(COUNT_S)
             try:
                 self._look_at_shape()
-                self._totals.look(self._states(), self._hub.live().flow, self._clock.now())
+                self._totals.look(self._states(), self._clock.now())
             except Exception as error:  # noqa: BLE001  a defect of this door must not stop the counting for ever
                 if self._hub.notices.raise_(NOTICE, f"{type(error).__name__}: {error}", level="error"):
                     _log.exception("the MQTT door cannot count")

@@ -1,8 +1,8 @@
 """Energy as it is told over MQTT: one counter for each direction, which never falls.
 
 An element's counter is its own, moved where it has begun anew. The house's counters add up how those of its
-parts have risen, so that a part that comes or goes moves nothing. Where a part does not count, the power of
-the house is summed instead; of a gap then nothing is known, and nothing is made up.
+parts have risen, so that a part that comes or goes moves nothing. Of a part that does not count its power is
+summed instead; of a gap then nothing is known, and nothing is made up.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import msgspec
 from msgspec import UNSET
 
 from ores.control.topology import Place, Topology
-from ores.hub.doors.mqtt_entities import HOUSE, UNKNOWN, Entity, has_sun, number, sensor, topic_of
+from ores.hub.doors.mqtt_entities import HOUSE, UNKNOWN, Entity, has_sun, number, power_of, sensor, topic_of
 from ores.hub.notices import Notices
 from ores.hub.state_dir import StateDir
 from ores.link.errors import ConfigError
-from ores.model import Description, ElementState, Energy, Flow
+from ores.model import Description, ElementState, Energy
 
 FILE: Final = "mqtt.json"
 SAVE_S: Final = 900.0
@@ -62,16 +62,16 @@ class Part(msgspec.Struct, frozen=True):
     Attributes:
         topic: Of the house's counter.
         name: For people.
-        power: Field of `Flow` that is summed where the parts do not count.
         out: Whether what flows out (negative) is counted.
-        parts: Topics of the elements' counters; none where one of the parts does not count.
+        counted: Topics of the counters of its parts.
+        summed: `module/element` of the parts that do not count.
     """
 
     topic: str
     name: str
-    power: str
     out: bool
-    parts: tuple[str, ...]
+    counted: tuple[str, ...]
+    summed: tuple[str, ...]
 
 
 def house_parts(topology: Topology, descriptions: Sequence[Description]) -> list[Part]:
@@ -83,23 +83,22 @@ def house_parts(topology: Topology, descriptions: Sequence[Description]) -> list
         if one.capabilities.energy is not UNSET
     }
 
-    def part(point: str, name: str, power: str, keys: Sequence[str], *, out: bool) -> Part:
-        able = all(key in counting for key in keys)
+    def part(point: str, name: str, keys: Sequence[str], *, out: bool) -> Part:
         end = "energy_out_kwh" if out else "energy_in_kwh"
-        parts = tuple(f"{key}/{end}" for key in keys) if able else ()
-        return Part(f"{HOUSE}/{point}", name, power, out, parts)
+        counted = tuple(f"{key}/{end}" for key in keys if key in counting)
+        return Part(f"{HOUSE}/{point}", name, out, counted, tuple(key for key in keys if key not in counting))
 
     found = []
     if topology.meter is not None and not topology.rivals:
         grid = [topology.meter.key]
-        found.append(part("grid_import_kwh", "Grid import", "grid_w", grid, out=False))
-        found.append(part("grid_export_kwh", "Grid export", "grid_w", grid, out=True))
+        found.append(part("grid_import_kwh", "Grid import", grid, out=False))
+        found.append(part("grid_export_kwh", "Grid export", grid, out=True))
     if has_sun(topology):
-        found.append(part("solar_kwh", "Solar production", "pv_w", _suns(topology), out=True))
+        found.append(part("solar_kwh", "Solar production", _suns(topology), out=True))
     if topology.stores:
         stores = _keys(topology.stores)
-        found.append(part("battery_charged_kwh", "Battery charged", "battery_w", stores, out=False))
-        found.append(part("battery_discharged_kwh", "Battery discharged", "battery_w", stores, out=True))
+        found.append(part("battery_charged_kwh", "Battery charged", stores, out=False))
+        found.append(part("battery_discharged_kwh", "Battery discharged", stores, out=True))
     return found
 
 
@@ -138,19 +137,18 @@ class Totals:
         self._summed_wh: Final[dict[str, float]] = {}
         self._parts: Sequence[Part] = ()
         self._now: dict[str, float | None] = {}
-        self._last: tuple[float, Flow] | None = None
+        self._last: tuple[float, Mapping[str, ElementState]] | None = None
         self._saved_at_s: float | None = None
 
     def describe(self, parts: Sequence[Part]) -> None:
         """What the house is made of now."""
         self._parts = parts
 
-    def look(self, states: Mapping[str, ElementState], flow: Flow, now_s: float) -> None:
+    def look(self, states: Mapping[str, ElementState], now_s: float) -> None:
         """Take what the house says now.
 
         Args:
             states: By `module/element`; those that are not known now are absent.
-            flow: Of the house.
             now_s: Process time.
         """
         before = {topic: one.told_wh for topic, one in self._counted.items()}
@@ -160,9 +158,10 @@ class Totals:
             if state.energy is not UNSET:
                 anew |= self._take(key, state.energy)
         for part in self._parts:
-            self._add(part, before, flow, now_s)
-        self._last = (now_s, flow)
-        every_s = SAVE_S if all(part.parts for part in self._parts) else SUMMED_S
+            self._add(part, before)
+            self._sum(part, states, now_s)
+        self._last = (now_s, states)
+        every_s = SUMMED_S if any(part.summed for part in self._parts) else SAVE_S
         if self._saved_at_s is None:
             self._saved_at_s = now_s
         elif anew or now_s - self._saved_at_s >= every_s:
@@ -218,31 +217,31 @@ class Totals:
             self._now[topic] = told_wh
         return anew
 
-    def _add(self, part: Part, before: Mapping[str, float], flow: Flow, now_s: float) -> None:
-        """What has flowed since the last look; what is not known now comes when it is."""
-        if not part.parts:
-            self._sum(part, flow, now_s)
-            return
+    def _add(self, part: Part, before: Mapping[str, float]) -> None:
+        """What its parts have counted since the last look; what is not known now comes when it is."""
         risen_wh = 0.0
-        for topic in part.parts:
+        for topic in part.counted:
             told_wh = self._now.get(topic)
             if told_wh is not None and topic in before:
                 risen_wh += told_wh - before[topic]
-        if part.topic in self._house_wh or any(topic in self._counted for topic in part.parts):
+        if part.topic in self._house_wh or any(topic in self._counted for topic in part.counted):
             self._house_wh[part.topic] = self._house_wh.get(part.topic, 0.0) + risen_wh
 
-    def _sum(self, part: Part, flow: Flow, now_s: float) -> None:
-        power_w: float | None = getattr(flow, part.power)
-        if power_w is None or self._last is None or now_s - self._last[0] > GAP_MAX_S:
+    def _sum(self, part: Part, states: Mapping[str, ElementState], now_s: float) -> None:
+        """What has flowed since the last look through the parts that do not count."""
+        if self._last is None or now_s - self._last[0] > GAP_MAX_S:
             return
-        before_w: float | None = getattr(self._last[1], part.power)
-        if before_w is None:
-            return
-        mean_w = (power_w + before_w) / 2.0
-        flows_w = max(0.0, -mean_w if part.out else mean_w)
-        self._house_wh.setdefault(part.topic, 0.0)
-        summed_wh = self._summed_wh.get(part.topic, 0.0)
-        self._summed_wh[part.topic] = summed_wh + flows_w * (now_s - self._last[0]) / 3600.0
+        since_s, before = now_s - self._last[0], self._last[1]
+        for key in part.summed:
+            if key not in states or key not in before:
+                continue
+            power_w, before_w = power_of(states[key]), power_of(before[key])
+            if power_w is None or before_w is None:
+                continue
+            mean_w = (power_w + before_w) / 2.0
+            self._house_wh.setdefault(part.topic, 0.0)
+            flown_wh = max(0.0, -mean_w if part.out else mean_w) * since_s / 3600.0
+            self._summed_wh[part.topic] = self._summed_wh.get(part.topic, 0.0) + flown_wh
 
 
 def _tell(notices: Notices, code: str, text: str) -> None:
