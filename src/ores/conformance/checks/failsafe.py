@@ -356,8 +356,13 @@ async def policy_schedule(bench: Bench) -> None:
         {"start_s": first_s, "power_w": 0},
         {"start_s": first_s + 600, "power_w": power},
     ]
-    answer = await bench.put("/policy", {"kind": "schedule", "schedule": slots})
+    wanted = {"kind": "schedule", "schedule": slots}
+    answer = await bench.put("/policy", wanted)
     need(answer.status == 200, f"PUT /policy with a schedule was answered with {answer.status} {answer.code}")
+    need(
+        _holds(answer.json, wanted),
+        f"PUT /policy with {short(wanted)} was answered with {short(answer.json)}",
+    )
     found = await bench.next_state(
         lambda one: _any_setpoint(bench, one, power),
         timeout_s=4,

@@ -274,7 +274,11 @@ async def flexibility_agrees_with_state(bench: Bench) -> None:
             )
     for part, field, capability, grain in ALIKE:
         for name, told in found.parts(part):
-            _near(f"{part}.{field} of {name}", told.get(field), _known(near, name, capability, field), grain)
+            what, states = f"{part}.{field} of {name}", _known(near, name, capability, field)
+            _near(what, told.get(field), states, grain)
+            guessed = told.get(field) is not None and not states
+            null = guessed and any(field in seen.points(name, capability) for seen in near)
+            need(not null, f"{what} is told as {told.get(field)}; in its state of that moment it is unknown")
     for name, told in found.parts("store"):
         capacity_wh = number(told.get("capacity_wh")) or 0.0
         holds = _known(near, name, "storage", "capacity_wh") or [_capacity_wh(bench, name)]
