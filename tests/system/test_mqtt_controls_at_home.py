@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from tests.system.houses import batteries_w, do, generated, in_one_process, power_w
 
 from ores.cli.demo.in_memory import MemoryDemo
 from ores.control.topology import compile_topology
 from ores.hub.doors.mqtt_controls import Controls
-from ores.hub.doors.mqtt_energy import house_parts
+from ores.hub.doors.mqtt_energy import Totals, house_parts
+from ores.hub.state_dir import StateDir
 from ores.link.clock import Clock
-from ores.sim.world_api import Car
+from ores.sim.world_api import Car, TurnOn
 
 
 def controls_of(demo: MemoryDemo) -> Controls:
@@ -87,5 +91,49 @@ def test_the_counters_of_a_home_know_what_its_parts_count() -> None:
         )  # the hybrid's battery does not count by itself
         assert len(parts["house/solar_kwh"].counted) == 8
         assert len(parts["house/solar_kwh"].summed) == 2
+
+    in_one_process(generated(start_hour=10.0), story)
+
+
+def test_the_counters_of_a_home_add_up_to_what_flowed(tmp_path: Path) -> None:
+    async def story(clock: Clock, demo: MemoryDemo) -> None:
+        await clock.sleep(10)
+        directory = StateDir(tmp_path)
+        links = demo.running.hub.federation.links.values()
+        described = [link.known_description for link in links]
+        totals = Totals(directory, demo.running.hub.notices)
+        totals.describe(house_parts(compile_topology(described), described))
+
+        def look() -> None:
+            states = {
+                f"{link.id}/{name}": state
+                for link in links
+                if link.state is not None
+                for name, state in link.state.elements.items()
+            }
+            totals.look(states, clock.now())
+
+        look()
+        true_wh = dict.fromkeys(("grid_import", "battery_charged"), 0.0)
+
+        def truth() -> None:
+            true_wh["grid_import"] += max(0.0, power_w(demo.home, "grid")) / 3600.0
+            true_wh["battery_charged"] += max(0.0, batteries_w(demo.home)) / 3600.0
+
+        do(demo.home, TurnOn(circuit="oven", power_w=3000.0))
+        controls_of(demo).take("house/battery_operation", "charge")
+        for _ in range(600):
+            await clock.sleep(1)
+            look()
+            truth()
+        totals.save()
+        told = totals.values([])
+        for name in ("grid_import", "battery_charged"):
+            assert (
+                abs(float(told[f"house/{name}_kwh"]) - true_wh[name] / 1000) < 0.02 * true_wh[name] / 1000
+            ), name
+        assert float(told["house/solar_kwh"]) > 0.0
+        assert float(told["house/battery_discharged_kwh"]) < 0.01
+        directory.close()
 
     in_one_process(generated(start_hour=10.0), story)
