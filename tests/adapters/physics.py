@@ -95,3 +95,66 @@ def _alfen(image: Image) -> Callable[[float], None]:
 
     image.on_write = written
     return step
+
+
+@living("huawei-sun2000")
+def _huawei(image: Image) -> Callable[[float], None]:
+    """A hybrid whose battery is forced for some minutes at a time, and whose limit stays."""
+    at = {"battery": 0.0, "pv": 5200.0, "soc": 55.0, "in": 3_456_780.0, "out": 3_333_330.0, "left": 0.0}
+
+    def step(dt_s: float) -> None:
+        if 0 < at["left"] <= dt_s:
+            image.set("holding", 47100, 0)
+        at["left"] = max(0.0, at["left"] - dt_s)
+        forced = {1: image.get(47247, "u32"), 2: -image.get(47249, "u32")}
+        wanted = forced.get(int(image.get(47100)), 500.0)
+        at["battery"] += min(max(wanted - at["battery"], -20_000 * dt_s), 20_000 * dt_s)
+        at["pv"] = min(5200.0, max(0.0, image.get(40126, "u32") + at["battery"]))
+        wh = at["battery"] * dt_s / 3600
+        at["in" if wh > 0 else "out"] += abs(wh)
+        at["soc"] = min(100.0, max(0.0, at["soc"] + 100 * wh / 10_000))
+        given_w = round(at["pv"] - at["battery"])
+        image.set("holding", 37765, f"i32 {round(at['battery'])}")
+        image.set("holding", 37760, round(10 * at["soc"]))
+        image.set("holding", 37780, f"u32 {int(at['in'] / 10)}")
+        image.set("holding", 37782, f"u32 {int(at['out'] / 10)}")
+        image.set("holding", 32064, f"i32 {round(at['pv'])}")
+        image.set("holding", 32080, f"i32 {given_w}")
+        export_w = given_w - 900
+        image.set("holding", 37113, f"i32 {export_w}")
+        for one, share_w in enumerate((export_w - 2 * (export_w // 3), export_w // 3, export_w // 3)):
+            image.set("holding", 37132 + 2 * one, f"i32 {share_w}")
+
+    def written() -> None:
+        if image.writes[-1][0] in {47083, 47100}:
+            at["left"] = 60 * image.get(47083)
+
+    image.on_write = written
+    return step
+
+
+@living("keba-p30")
+def _keba(image: Image) -> Callable[[float], None]:
+    """A charger that shows nothing of what it is told but how the car then charges."""
+    at = {"wh": 7_654_321.0, "left": 0.0, "a": 0.0, "allowed": 16.0}
+
+    def step(dt_s: float) -> None:
+        at["left"] = max(0.0, at["left"] - dt_s)
+        allowed_a = image.get(5004) / 1000 if image.get(5014) else 0.0
+        if not at["left"]:
+            allowed_a = image.get(5016) / 1000
+        wanted_a = min(allowed_a, 16.0) if allowed_a >= 6 else 0.0
+        at["a"] += min(max(wanted_a - at["a"], -40 * dt_s), 40 * dt_s)
+        at["wh"] += 690 * at["a"] * dt_s / 3600
+        for one in range(3):
+            image.set("holding", 1008 + 2 * one, f"u32 {round(1000 * at['a'])}")
+        image.set("holding", 1020, f"u32 {round(690_000 * at['a'])}")
+        image.set("holding", 1036, f"u32 {int(10 * at['wh'])}")
+        image.set("holding", 1000, f"u32 {3 if at['a'] >= 1 else 5}")
+
+    def written() -> None:
+        if image.writes[-1][0] == 5018:
+            at["left"] = image.get(5018)
+
+    image.on_write = written
+    return step

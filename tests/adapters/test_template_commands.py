@@ -134,7 +134,9 @@ def test_what_is_wrong_in_a_command_is_named(arguments: list[str], why: str, tmp
     [
         ("eastron-sdm630", "meter", ["--connection-point"]),
         ("sungrow-sh", "hybrid", ["--control"]),
+        ("huawei-sun2000", "gateway", ["--control"]),
         ("alfen-eve", "ev_charger", ["--control"]),
+        ("keba-p30", "ev_charger", ["--control"]),
     ],
 )
 def test_a_device_by_its_template_conforms(
