@@ -129,9 +129,7 @@ def test_the_counters_of_a_home_add_up_to_what_flowed(tmp_path: Path) -> None:
         totals.save()
         told = totals.values([])
         for name in ("grid_import", "battery_charged"):
-            assert (
-                abs(float(told[f"house/{name}_kwh"]) - true_wh[name] / 1000) < 0.02 * true_wh[name] / 1000
-            ), name
+            assert float(told[f"house/{name}_kwh"]) == pytest.approx(true_wh[name] / 1000.0, rel=0.02)
         assert float(told["house/solar_kwh"]) > 0.0
         assert float(told["house/battery_discharged_kwh"]) < 0.01
         directory.close()
