@@ -12,7 +12,7 @@ from tests.adapters.wire import House, run
 from ores.adapters.templates.answers import Answers, parsed
 from ores.adapters.templates.device import TemplateDevice
 from ores.adapters.templates.form import Template
-from ores.adapters.templates.found import find
+from ores.adapters.templates.found import find, find_or_remember
 from ores.adapters.templates.parse import shipped
 from ores.link.clock import Clock
 from ores.module import Saved
@@ -36,7 +36,10 @@ def with_template(
     async def main(clock: Clock) -> House:
         wire = ImageWire(image, clock)
         answers = Answers(control=control, given=parsed(known, image.answers))
-        found = await find(known, wire, clock)
+        if directory is None:
+            found = await find(known, wire, clock)
+        else:
+            found = await find_or_remember(known, wire, clock, directory)
         device = TemplateDevice(known, found, wire, clock, answers=answers, directory=directory)
         house = House(device, wire, clock, saved)
         step = LIVING[image.name](image) if living and image.name in LIVING else lambda _dt_s: None

@@ -23,6 +23,8 @@ SHOWS_AFTER_S: Final = 3.0
 OVERRIDDEN_S: Final = 60.0
 """For so long it is shown that somebody else has changed what we had written."""
 DAY_S: Final = 86_400.0
+KEPT_SHARE: Final = 0.25
+"""Of a budget of writes."""
 NOT_TAKEN: Final = "command_not_taken"
 OVERRIDDEN: Final = "command_overridden"
 SPENT: Final = "write_budget_spent"
@@ -59,13 +61,22 @@ class Budget:
         self.taken = 0
         self.spent: Final = {name: list(times) for name, times in spent.items() if name in template.points}
 
-    def allows(self, name: str, utc_s: float) -> bool:
-        """Whether this point may be written once more."""
+    def allows(self, name: str, utc_s: float, *, lifts: bool) -> bool:
+        """Whether this point may be written once more.
+
+        Args:
+            name: Of the point.
+            utc_s: Wall time.
+            lifts: It is to end what was commanded; for that a share is kept back, so that no device is left
+                held down for the rest of a day.
+        """
         most = self._points[name].writes_per_day
         if most is None:
             return True
-        # a clock that was set back must not lock a device for years
-        times = [at_s for at_s in self.spent.get(name, ()) if utc_s - DAY_S < at_s <= utc_s]
+        if not lifts:
+            most -= max(1, int(KEPT_SHARE * most))
+        # a clock that was set back neither locks a device for years nor gives a new budget
+        times = [min(at_s, utc_s) for at_s in self.spent.get(name, ()) if at_s > utc_s - DAY_S]
         self.spent[name] = times
         return len(times) < most
 
@@ -248,10 +259,9 @@ class Order:
                 and (self._points[one.name].writes_per_day is None or not holds(self._points, words, one))
             ]
             for one in left:
-                if not self._budget.allows(one.name, line.utc_s):
+                if not self._budget.allows(one.name, line.utc_s, lifts=wanted.released):
                     self._is_spent = True
-                    most = self._points[one.name].writes_per_day
-                    raise ValueError(f"{one.name} is kept in flash, and was written {most} times in a day")
+                    raise ValueError(f"{one.name} is kept in flash, and was written often enough for a day")
             steps.append(left)
         for left in steps:
             for one in left:
