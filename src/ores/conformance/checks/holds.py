@@ -21,10 +21,13 @@ from ores.conformance.checks.moving import (
     response_s,
     tolerance_w,
 )
-from ores.conformance.checks.seen import Seen
+from ores.conformance.checks.seen import Seen, all_seen, number
 
 WAYS = {"consume": "consume_max_w", "produce": "produce_max_w"}
 OWN_NEEDS = 0.02
+CURRENT = "current_max_a"
+CLOUD_EDGE = 1.5
+"""Of its peak: what a source gives at most, for seconds, where clouds mirror the sun."""
 WATCHED_S = 8.0
 """For what happens now and then: at least so long a part of the stream is looked at."""
 
@@ -125,13 +128,10 @@ async def setpoint_response(bench: Bench) -> None:
 @section.check("state-effective-values")
 async def state_effective_values(bench: Bench) -> None:
     """HOLD-005: the hub sees what is in force, without repeating the arithmetic."""
-    elements = [element for element in bench.having("limit") if _way(element)]
-    if not elements and not bench.having("setpoint"):
+    if not bench.having("limit") and not bench.having("setpoint"):
         not_applicable("no element has a limit or a set-point")
-    for element in elements[:3]:
-        way = _way(element)
-        rating_w = float(declared(element, "rating").get(way, 0))
-        half_w = round(rating_w / 2)
+    for element, way in _ways(bench):
+        half_w = round(float(declared(element, "rating").get(way, 0)) / 2)
         await bench.give({element["id"]: {"limit": {way: half_w}}}, ttl_s=5)
         state = await bench.state_now(partial(_limited, name=element["id"], way=way, bound_w=half_w))
         found_w = point(state, element["id"], "limit", way)
@@ -157,6 +157,16 @@ async def state_effective_values(bench: Bench) -> None:
 @section.check("state-setpoint-range")
 async def state_setpoint_range(bench: Bench) -> None:
     """HOLD-006: the range is what could be followed now: under a limit, no more than that."""
+    for seen in await all_seen(bench):
+        for element in bench.having("setpoint"):
+            able = declared(element, "setpoint")
+            for field in WAYS.values():
+                found_w = number(seen.points(element["id"], "setpoint").get(field))
+                need(
+                    found_w is None or found_w <= float(able.get(field, 0)) + 1,
+                    f"{element['id']} declares set-points with {field} {able.get(field)}, and says at "
+                    f"{seen.at_s:.1f} s that {found_w} could be followed",
+                )
     move = await a_move(bench)
     way = WAYS["consume"] if move.power_w > 0 else WAYS["produce"]
     if way.removesuffix("_max_w") not in declared(move.element, "limit"):
@@ -274,8 +284,17 @@ async def own_bounds_enforced(bench: Bench) -> None:
 @section.check("produce-available")
 async def produce_available(bench: Bench) -> None:
     """CAP-011: what the source could give stays what it is while it is curtailed."""
-    element = bench.some("produce", "limit", "ac_measure")
     state = await bench.state()
+    for source in bench.having("produce"):
+        told_w, peak_w = (
+            point(state, source["id"], "produce", "available_w"),
+            declared(source, "produce").get("peak_w"),
+        )
+        need(
+            told_w is None or peak_w is None or told_w <= CLOUD_EDGE * peak_w,
+            f"{source['id']} says that {told_w} W could come from a source whose peak is {peak_w} W",
+        )
+    element = bench.some("produce", "limit", "ac_measure")
     available_w = point(state, element["id"], "produce", "available_w")
     flows_w = power_w(state, element["id"])
     if available_w is None or flows_w is None or available_w < 2 * NOISE_W:
@@ -454,6 +473,14 @@ def _limited(state: Mapping[str, Any], name: str, way: str, bound_w: float) -> b
 
 def _limits(element: Element) -> set[str]:
     return {WAYS[way] for way, offered in declared(element, "limit").items() if way in WAYS and offered}
+
+
+def _ways(bench: Bench) -> list[tuple[Element, str]]:
+    """One direction of each of the first few elements that can be limited, and one limit of current."""
+    limited = bench.having("limit")
+    found = [(element, way) for element in limited if (way := _way(element))][:3]
+    amperes = [one for one in limited if declared(one, "limit").get("current") is True]
+    return found + [(one, CURRENT) for one in amperes if CURRENT in declared(one, "rating")][:1]
 
 
 def _way(element: Element) -> str:
