@@ -236,6 +236,10 @@ def _parts_left_out(able: Mapping[str, Any], found: Heard) -> Iterator[tuple[str
     for name, told in found.parts("job"):
         if told.get("energy_wh") and told.get("duration_s") and "profile" not in told:
             yield name, "job", "profile"
+    for name, told in found.parts("power"):
+        amperes = "ev" in able[name] and "voltage_v" in able[name].get("rating", {})
+        if amperes and told.get("by") != "setpoint" and "consume_min_w" not in told:
+            yield name, "power", "consume_min_w"
     for name, told in found.parts("store"):
         if "setpoint" in able[name] and "commanded_at" not in told:
             yield name, "store", "commanded_at"
