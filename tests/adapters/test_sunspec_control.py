@@ -313,3 +313,48 @@ def test_an_inverter_that_is_free_already_is_not_written_to() -> None:
 
     with_device(peer, story, options=CONTROL)
     assert peer.writes == []
+
+
+def limited(number: int, models: tuple[tuple[int, Values], ...], **points: object) -> Peer:
+    """A device that somebody has limited before we came."""
+    peer = Peer(*models)
+    peer.set(number, **points)
+    return peer
+
+
+def test_a_limit_that_an_installer_has_set_is_not_lifted_because_nobody_asks() -> None:
+    peer = limited(123, INVERTER, WMaxLim_Ena=1, WMaxLimPct=700)
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(40)
+        house.lease("inverter")
+        await house.clock.sleep(40)
+
+    with_device(peer, story, options=CONTROL)
+    assert peer.writes == []
+
+
+def test_a_limit_that_was_asked_for_is_lifted_once_and_then_its_owners() -> None:
+    peer, step = inverter()
+
+    async def story(house: House) -> None:
+        house.lease("inverter", ttl_s=5.0, produce_max_w=1000.0)
+        await house.clock.sleep(10)
+        assert peer.get(123, "WMaxLim_Ena") == 0
+        peer.set(123, WMaxLim_Ena=1, WMaxLimPct=700, WMaxLimPct_RvrtTms=0)
+        peer.on_write()  # its timer is off
+        peer.writes.clear()
+        await house.clock.sleep(80)
+
+    with_device(peer, story, step=step, options=CONTROL)
+    assert peer.writes == []
+
+
+def test_a_limit_that_is_left_of_an_adapter_that_is_gone_is_lifted() -> None:
+    peer = limited(704, DER, WMaxLimPctEna=1, WMaxLimPct=300, WMaxLimPctRvrtTms=TIMER_S)
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        assert peer.get(704, "WMaxLimPctEna") == 0
+
+    with_device(peer, story, options=CONTROL)

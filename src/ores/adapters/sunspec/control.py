@@ -28,10 +28,12 @@ class Wanted(msgspec.Struct, frozen=True):
         model: Id.
         steps: Points with their raw values, in the order in which they are to be written; those of one step
             may go in one request.
+        released: Nothing is asked of the element any more.
     """
 
     model: int
     steps: list[dict[str, int]]
+    released: bool = False
 
     @property
     def points(self) -> dict[str, int]:
@@ -48,6 +50,10 @@ class Steering(Protocol):
 
     def timed(self, image: Image) -> bool:
         """Whether the device ends the command by itself."""
+        ...
+
+    def is_ours(self, image: Image) -> bool:
+        """Whether an adapter has written what stands in the device, perhaps before a restart."""
         ...
 
     def wanted(self, image: Image, command: Effective, failsafe: Ceilings) -> list[Wanted]:
@@ -85,13 +91,18 @@ class PercentLimit:
         """See `Steering`."""
         return has(image.find(self._model), self._timer)
 
+    def is_ours(self, image: Image) -> bool:
+        """See `Steering`. A limit that an installer sets is to last, and has no timer."""
+        model = image.find(self._model)
+        return model is not None and self.timed(image) and model.whole(self._timer) == TIMER_S
+
     def wanted(self, image: Image, command: Effective, failsafe: Ceilings) -> list[Wanted]:
         """See `Steering`."""
         model, most_w = image.find(self._model), self._most_w(image)
         if model is None or not most_w:
             raise ValueError("the power that percent are counted of is not known")
         if command.produce_max_w >= most_w * (1 - _DUST):
-            return [Wanted(self._model, [{self._enable: OFF}])]
+            return [Wanted(self._model, [{self._enable: OFF}], released=True)]
         values = {self._percent: _percent(model, self._percent, command.produce_max_w, most_w)}
         if has(model, self._delay):
             values[self._delay] = 0  # a random delay is for a whole street, not for a house
@@ -130,6 +141,11 @@ class PowerSetpoint:
     def timed(self, image: Image) -> bool:
         """See `Steering`."""
         return has(image.find(704), "WSetRvrtTms")
+
+    def is_ours(self, image: Image) -> bool:
+        """See `Steering`."""
+        model = image.find(704)
+        return model is not None and model.whole("WSetRvrtTms") == TIMER_S
 
     def wanted(self, image: Image, command: Effective, failsafe: Ceilings) -> list[Wanted]:  # noqa: ARG002
         """See `Steering`. When the timer has run out, the battery goes its own way."""

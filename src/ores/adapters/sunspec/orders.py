@@ -33,6 +33,7 @@ class Order:
         self.steering: Final = steering
         self.failsafe = Ceilings()
         self._command: Effective | None = None
+        self._engaged = False
         self._written: list[Wanted] | None = None
         self._renew_at_s = 0.0
         self._retry_at_s = 0.0
@@ -48,7 +49,7 @@ class Order:
         return self.answer
 
     def lost(self) -> None:
-        """The device was silent: what it holds now, nobody has overridden; its timer has run out."""
+        """The device was silent: what it holds now, nobody has overridden; its timer may have run out."""
         self._written = None
 
     def faults(self, now_s: float) -> list[str]:
@@ -74,9 +75,12 @@ class Order:
             return
         try:
             wanted = self.steering.wanted(image, self._command, self.failsafe)
+            if self._is_left_alone(wanted, image):
+                return
+            self._engaged = True
             stands = all(_holds(image, one) for one in wanted)
             if stands and now_s < self._renew_at_s:
-                self._succeeded()
+                self._succeeded(wanted)
                 return
             if not stands and wanted == self._written:
                 self._overridden(now_s)
@@ -90,7 +94,16 @@ class Order:
             self._failed(f"model {missing[0].model} does not keep {missing[0].points}", now_s)
             return
         self._written, self._renew_at_s = wanted, now_s + RENEW_S
-        self._succeeded()
+        self._succeeded(wanted)
+
+    def _is_left_alone(self, wanted: list[Wanted], image: Image) -> bool:
+        """What nobody asks for, and nobody has asked for, is its owner's.
+
+        A limit that an installer has set is not lifted because a hub has none. What an adapter wrote before a
+        restart is: a device of model 704 keeps the failsafe limit when the timer has run out.
+        """
+        released = all(one.released for one in wanted)
+        return released and not self._engaged and not self.steering.is_ours(image)
 
     @staticmethod
     async def _write(
@@ -107,10 +120,11 @@ class Order:
             image = await read(one.model)
         return image
 
-    def _succeeded(self) -> None:
+    def _succeeded(self, wanted: list[Wanted]) -> None:
         if self._failures:
             _log.info("%s: the device does what it is told again", self._element)
         self._failures, self.answer = 0, None
+        self._engaged = not all(one.released for one in wanted)
 
     def _failed(self, why: str, now_s: float) -> None:
         if not self._failures:
