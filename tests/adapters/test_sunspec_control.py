@@ -114,6 +114,19 @@ def test_what_the_module_wanted_last_is_written_when_it_stops() -> None:
     assert peer.get(704, "WSet") == 0
 
 
+def test_an_adapter_that_stops_right_after_a_write_does_not_take_the_device_for_idle() -> None:
+    peer, step = battery()
+
+    async def story(house: House) -> None:
+        await house.clock.sleep(2)
+        house.lease("battery", power_w=1000.0)
+        while peer.get(704, "WSet") != -1000:
+            await house.clock.sleep(0.001)
+
+    with_device(peer, story, step=step, options=CONTROL)
+    assert peer.get(704, "WSet") == 0
+
+
 def test_a_write_that_the_device_does_not_keep_is_not_believed() -> None:
     peer, step = battery()
 

@@ -99,8 +99,9 @@ class SunSpecDevice:
         """
         await self._rounds.stop()
         try:
-            if self._image is not None and self._known:
-                await self._carry_out(self._image)
+            if self._known and self._orders:
+                image = await self._look()  # what was written last is not yet among what was read
+                await self._carry_out(image)
         except OresError as error:
             _log.warning("%s: its last command was not written: %s", self.about.name, error.detail)
         finally:
@@ -153,8 +154,7 @@ class SunSpecDevice:
         if not self._known:
             await self._recognise()
         began_s = self._clock.now()
-        image = Image(self._wanted, await self._read(), self._clock.utc().timestamp())
-        self._image = image
+        image = await self._look()
         self._states = {name: view.read(image) for name, view in self._views.items()}
         self._measured_at_s = began_s
         await self._carry_out(image)
@@ -163,6 +163,11 @@ class SunSpecDevice:
         if began_s - self._saved_at_s >= SAVE_S:
             self._saved_at_s = began_s
             self._save()
+
+    async def _look(self) -> Image:
+        """Read all models of which something is made."""
+        self._image = Image(self._wanted, await self._read(), self._clock.utc().timestamp())
+        return self._image
 
     async def _carry_out(self, image: Image) -> None:
         """Write what has been commanded."""
