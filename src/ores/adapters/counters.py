@@ -39,6 +39,18 @@ class Kept(msgspec.Struct, frozen=True):
     epoch: int
 
 
+class KeptEnergy(msgspec.Struct, frozen=True):
+    """What the two counters of an element, in and out, have to remember over a restart.
+
+    Attributes:
+        counters: In, and out; None for one that has counted nothing yet.
+        epoch: Of what is told of both.
+    """
+
+    counters: list[Kept | None]
+    epoch: int
+
+
 class Counter:
     """One counter of a device.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Final
@@ -13,7 +12,9 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ores.adapters.counters import Counter, Kept
+from ores.adapters import kept
+from ores.adapters.counters import Counter, KeptEnergy
+from ores.adapters.kept import SAVE_S
 from ores.adapters.mqtt.address import Broker
 from ores.adapters.mqtt.broker import Connection, Message, connected, end
 from ores.adapters.mqtt.orders import Order
@@ -21,7 +22,6 @@ from ores.adapters.mqtt.shown import Shown, Source, There
 from ores.adapters.mqtt.template import MISSING, Payload
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError
-from ores.link.identity import read_private_file, write_private_file
 from ores.model import (
     AcMeasure,
     AcTerminal,
@@ -36,8 +36,6 @@ from ores.model import (
 from ores.module import About, Answer, Effective, PolicyFunction, Refused, Situation, idle
 
 FILE: Final = "mqtt.json"
-SAVE_S: Final = 900.0
-"""Between two times that the counters are kept: flash wears out."""
 FIRST_S: Final = 2.0
 """At the start, for what was retained to come."""
 LOST_S: Final = 30.0
@@ -48,13 +46,6 @@ RETAINED: Final = frozenset({"closed", "energy_in_wh", "energy_out_wh"})
 """What may have been said long ago and still be true; a power may not."""
 _ENERGIES: Final = ("energy_in_wh", "energy_out_wh")
 _log: Final = logging.getLogger("ores.adapters")
-
-
-class KeptEnergy(msgspec.Struct, frozen=True):
-    """The two counters of an element: in and out."""
-
-    counters: list[Kept | None]
-    epoch: int
 
 
 class KeptCounters(msgspec.Struct, frozen=True):
@@ -178,8 +169,8 @@ class MqttDevices:
     ) -> None:
         self.about: Final = about
         self.elements: Final = tuple(one.element for one in shown)
-        kept = _load(directory)
-        self._parts: Final = {one.element.id: Part(one, kept.energy.get(one.element.id)) for one in shown}
+        energy = _load(directory).energy
+        self._parts: Final = {one.element.id: Part(one, energy.get(one.element.id)) for one in shown}
         steered = any(one.capabilities.setpoint is not UNSET for one in self.elements)
         self.policies: Final[Mapping[str, PolicyFunction]] = (
             {"idle": self._idle} if steered else {"free": self._as_their_owner_has_them}
@@ -395,10 +386,9 @@ class MqttDevices:
             return
         energy = {name: part.kept() for name, part in self._parts.items()}
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            write_private_file(self._directory / FILE, msgspec.json.encode(KeptCounters(energy)))
-        except (ConfigError, OSError) as error:
-            _log.warning("%s: its counters are not kept: %s", self.about.name, error)
+            kept.save(self._directory / FILE, KeptCounters(energy))
+        except ConfigError as error:
+            _log.warning("%s: its counters are not kept: %s", self.about.name, error.detail)
 
 
 Listened = Source | Order | tuple[int, There]
@@ -424,10 +414,6 @@ def _listeners(parts: Iterable[Part]) -> dict[str, list[tuple[Part, Listened]]]:
 
 
 def _load(directory: Path | None) -> KeptCounters:
-    path = None if directory is None else directory / FILE
-    if path is None or not path.exists():
+    if directory is None:
         return KeptCounters()
-    data = read_private_file(path, "the file removed, to have the counters begin anew")
-    with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(data, type=KeptCounters)
-    return KeptCounters()  # counters get a new epoch where they must
+    return kept.load(directory / FILE, KeptCounters, "have the counters begin anew") or KeptCounters()

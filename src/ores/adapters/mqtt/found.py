@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
+from ores.adapters import kept
 from ores.adapters.mqtt.address import Broker
 from ores.adapters.mqtt.broker import Connection, Message, connected, end
 from ores.adapters.mqtt.discovery import PREFIX, TASMOTA, Entity, read, read_tasmota, topics
@@ -20,7 +21,6 @@ from ores.adapters.mqtt.shown import Shown
 from ores.adapters.mqtt.topic_map import TopicMap, shown
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError, PeerError, Unavailable
-from ores.link.identity import read_private_file, write_private_file
 from ores.module import About
 
 LISTEN_S: Final = 3.0
@@ -120,7 +120,7 @@ async def look(broker: Broker, clock: Clock, directory: Path | None, prefix: str
         Unavailable: It does not answer, and never has.
         OresError: It does not let us in.
     """
-    kept = _load(directory)
+    before = _load(directory)
     catalogue = Catalogue(prefix)
     try:
         async with connected(broker, clock) as to:
@@ -131,10 +131,10 @@ async def look(broker: Broker, clock: Clock, directory: Path | None, prefix: str
             finally:
                 await end(hearing)
     except Unavailable as error:
-        if kept is None:
+        if before is None:
             raise
         _log.warning("%s: what was found before is shown", error.detail)
-        return Catalogue(prefix, kept)
+        return Catalogue(prefix, before)
     save(directory, catalogue)
     return catalogue
 
@@ -231,17 +231,12 @@ def save(directory: Path | None, catalogue: Catalogue) -> None:
     if directory is None:
         return
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        write_private_file(directory / FILE, msgspec.json.encode(catalogue.kept()))
-    except (ConfigError, OSError) as error:
-        _log.warning("what was found is not kept: %s", error)
+        kept.save(directory / FILE, catalogue.kept())
+    except ConfigError as error:
+        _log.warning("what was found is not kept: %s", error.detail)
 
 
 def _load(directory: Path | None) -> KeptEntities | None:
-    path = None if directory is None else directory / FILE
-    if path is None or not path.exists():
+    if directory is None:
         return None
-    data = read_private_file(path, "the file removed, to have the devices found again")
-    with suppress(msgspec.DecodeError):
-        return msgspec.json.decode(data, type=KeptEntities)
-    return None
+    return kept.load(directory / FILE, KeptEntities, "have the devices found again")

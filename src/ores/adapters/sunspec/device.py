@@ -10,9 +10,11 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ores.adapters.counters import KeptEnergy
+from ores.adapters.kept import SAVE_S
 from ores.adapters.modbus import Registers, Rejected
 from ores.adapters.rounds import Rounds
-from ores.adapters.sunspec.found import Found, KeptCounters, find, save
+from ores.adapters.sunspec.found import Found, find, save
 from ores.adapters.sunspec.image import Image, Options
 from ores.adapters.sunspec.mapping import LOCAL, about, mapped
 from ores.adapters.sunspec.orders import Order
@@ -25,8 +27,6 @@ from ores.module import About, Answer, Ceilings, Effective, PolicyFunction, Refu
 READ_SHARE: Final = 0.5
 """Of a report period between two readings, so that what is reported is never older than one (FRESH-004)."""
 PERIOD_S: Final = 1.0 * READ_SHARE
-SAVE_S: Final = 900.0
-"""Between two times that the counters are kept: flash wears out."""
 _log: Final = logging.getLogger("ores.adapters")
 
 
@@ -209,7 +209,7 @@ class SunSpecDevice:
         if self._directory is None:
             return
         energy = {
-            name: KeptCounters(view.counters.kept, view.counters.epoch) for name, view in self._views.items()
+            name: KeptEnergy(view.counters.kept, view.counters.epoch) for name, view in self._views.items()
         }
         try:
             save(self._directory, msgspec.structs.replace(self._found, energy=energy))

@@ -13,22 +13,15 @@ from typing import Final
 
 import msgspec
 
-from ores.adapters.counters import Kept
+from ores.adapters import kept
+from ores.adapters.counters import KeptEnergy
 from ores.adapters.modbus import Registers
 from ores.adapters.sunspec.definitions import definitions
 from ores.adapters.sunspec.image import Image
 from ores.adapters.sunspec.walk import FIRST, Placed, read_model, walk
 from ores.link.errors import ConfigError, Unavailable
-from ores.link.identity import read_private_file, write_private_file
 
 _FILE: Final = "sunspec.json"
-
-
-class KeptCounters(msgspec.Struct, frozen=True):
-    """The two counters of an element: in and out."""
-
-    counters: list[Kept | None]
-    epoch: int
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -42,7 +35,7 @@ class Found(msgspec.Struct, frozen=True):
 
     placed: list[Placed]
     registers: dict[int, list[int]]
-    energy: dict[str, KeptCounters] = {}
+    energy: dict[str, KeptEnergy] = {}
 
     def image(self) -> Image:
         """The models as they were read then; what they measured is old."""
@@ -73,41 +66,33 @@ async def find_or_remember(registers: Registers, directory: Path) -> Found:
         ConfigError: It is another device than the one that this directory belongs to.
         Unavailable: It does not answer, and never has.
     """
-    kept = load(directory)
+    before = load(directory)
     try:
         found = await find(registers)
     except Unavailable:
-        if kept is None:
+        if before is None:
             raise
-        return kept
-    if kept is not None:
-        if kept.label() != found.label():
+        return before
+    if before is not None:
+        if before.label() != found.label():
             raise ConfigError(
                 "device",
                 found=_said(found.label()),
-                allowed=f"{_said(kept.label())}, whose directory this is; another one has another",
+                allowed=f"{_said(before.label())}, whose directory this is; another one has another",
             )
-        found = msgspec.structs.replace(found, energy=kept.energy)
+        found = msgspec.structs.replace(found, energy=before.energy)
     save(directory, found)
     return found
 
 
 def load(directory: Path) -> Found | None:
     """What was kept; None where nothing was, or nothing can be made of it."""
-    path = directory / _FILE
-    if not path.exists():
-        return None
-    data = read_private_file(path, "the file removed, to have the device found again")
-    try:
-        return msgspec.json.decode(data, type=Found)
-    except msgspec.DecodeError:
-        return None  # all that is lost is found again, and counters get a new epoch where they must
+    return kept.load(directory / _FILE, Found)
 
 
 def save(directory: Path, found: Found) -> None:
     """Keep it; raises `ConfigError` where the disk does not take it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_private_file(directory / _FILE, msgspec.json.encode(found))
+    kept.save(directory / _FILE, found)
 
 
 def _said(label: tuple[str | None, ...]) -> str:

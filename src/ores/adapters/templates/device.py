@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ores.adapters.kept import SAVE_S
 from ores.adapters.modbus import Tables
 from ores.adapters.rounds import Rounds
 from ores.adapters.templates import found as finding
@@ -27,8 +28,6 @@ from ores.model import Element, ElementState, Fault
 from ores.module import About, Answer, Ceilings, Effective, PolicyFunction, Refused, free, idle
 from ores.module.effective import ceilings_of
 
-SAVE_S: Final = 900.0
-"""Between two times that the counters are kept: flash wears out."""
 _log: Final = logging.getLogger("ores.adapters")
 
 

@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
-from ores.adapters.counters import Counter, Kept
+from ores.adapters.counters import Counter, KeptEnergy
 from ores.adapters.templates.expression import Expression, Values
 from ores.adapters.templates.points import Point
 from ores.model import Energy
-
-
-class KeptCounters(msgspec.Struct, frozen=True):
-    """What is remembered of an element over a restart: in, out, and the epoch."""
-
-    counters: list[Kept | None]
-    epoch: int
 
 
 class Counters:
@@ -50,11 +41,11 @@ class Counters:
         return max(self._steps) if self._steps else None
 
     @property
-    def kept(self) -> KeptCounters:
+    def kept(self) -> KeptEnergy:
         """What to remember over a restart."""
-        return KeptCounters([one.kept for one in self._counters], self.epoch)
+        return KeptEnergy([one.kept for one in self._counters], self.epoch)
 
-    def remember(self, kept: KeptCounters) -> None:
+    def remember(self, kept: KeptEnergy) -> None:
         """What was kept before a restart; to be called before anything is read."""
         for counter, one in zip(self._counters, kept.counters, strict=False):
             counter.kept = one

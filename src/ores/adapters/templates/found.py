@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
+from ores.adapters import kept
+from ores.adapters.counters import KeptEnergy
 from ores.adapters.modbus import Tables
-from ores.adapters.templates.energy import KeptCounters
 from ores.adapters.templates.form import Sign, Template
 from ores.adapters.templates.reader import Reader, Words, text_of, values_of
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, PeerError, Unavailable
-from ores.link.identity import read_private_file, write_private_file
 from ores.module import About
 
 _FILE: Final = "template.json"
@@ -42,7 +42,7 @@ class Found(msgspec.Struct, frozen=True):
 
     template: str
     words: dict[str, list[int] | None]
-    energy: dict[str, KeptCounters] = {}
+    energy: dict[str, KeptEnergy] = {}
     spent: dict[str, list[float]] = {}
 
 
@@ -94,22 +94,22 @@ async def find_or_remember(template: Template, registers: Tables, clock: Clock, 
         NotThisDevice: It is not the device of the template.
         Unavailable: It does not answer, and never has.
     """
-    kept = load(directory)
-    if kept is not None and kept.template != template.name:
-        raise ConfigError("data", found=f"the directory of a {kept.template}", allowed="one of its own")
+    before = load(directory)
+    if before is not None and before.template != template.name:
+        raise ConfigError("data", found=f"the directory of a {before.template}", allowed="one of its own")
     try:
         found = await find(template, registers, clock)
     except Unavailable:
-        if kept is None:
+        if before is None:
             raise
-        return kept
-    if kept is not None:
-        was, is_ = label(template, kept), label(template, found)
+        return before
+    if before is not None:
+        was, is_ = label(template, before), label(template, found)
         if was != is_:
             raise ConfigError(
                 "device", found=is_, allowed=f"{was}, whose directory this is; another one has another"
             )
-        found = msgspec.structs.replace(found, energy=kept.energy, spent=kept.spent)
+        found = msgspec.structs.replace(found, energy=before.energy, spent=before.spent)
     save(directory, found)
     return found
 
@@ -141,17 +141,9 @@ def about(template: Template, found: Found, name: str, profiles: tuple[str, ...]
 
 def load(directory: Path) -> Found | None:
     """What was kept; None where nothing was, or nothing can be made of it."""
-    path = directory / _FILE
-    if not path.exists():
-        return None
-    data = read_private_file(path, "the file removed, to have the device found again")
-    try:
-        return msgspec.json.decode(data, type=Found)
-    except msgspec.DecodeError:
-        return None  # all that is lost is found again, and counters get a new epoch where they must
+    return kept.load(directory / _FILE, Found)
 
 
 def save(directory: Path, found: Found) -> None:
     """Keep it; raises `ConfigError` where the disk does not take it."""
-    directory.mkdir(parents=True, exist_ok=True)
-    write_private_file(directory / _FILE, msgspec.json.encode(found))
+    kept.save(directory / _FILE, found)
