@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from ores.conformance.check import Section, Unreachable, fail, need, short
 from ores.conformance.hubs.bench import HubBench
-from ores.conformance.hubs.checks import house, troubles
+from ores.conformance.hubs.checks import house, tries, troubles
+from ores.conformance.hubs.checks.proposing import at, settle
 from ores.conformance.hubs.parts import Json
 from ores.conformance.wire.stream import Stream
 
@@ -34,8 +35,14 @@ async def ready(bench: HubBench) -> None:
     bench.early(*troubles.ALL)
 
 
+async def begin(bench: HubBench) -> None:
+    """The same; from now on nobody logs in from outside, so that guessing can begin."""
+    await ready(bench)
+    bench.early(tries.guessed)
+
+
 section: Section[HubBench] = Section(
-    "live", "Lets modules fall silent and come back, and watches what the hub shows.", begin=ready
+    "live", "Lets modules fall silent and come back, and watches what the hub shows.", begin=begin
 )
 later: Section[HubBench] = Section("later", "Looks at what the hub has shown of them.", begin=ready)
 """What takes its time runs beside the sections between."""
@@ -205,8 +212,7 @@ async def blind(bench: HubBench) -> Blind:
         await bench.prefer(import_max_w=3000)
         await bench.propose(wish)
         found.decided = await _decision(bench, battery.id)
-        await bench.pause(2.0)
-        found.allowed_w = battery.command("battery").get("setpoint", {}).get("power_w")
+        found.allowed_w = await settle(bench, battery, "battery", at(1800))
         await _meter_silent(bench, found)
         panel.available_w = None
         await sun.tell()

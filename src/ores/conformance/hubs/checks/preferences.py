@@ -17,7 +17,7 @@ RESPONSE_S: Final = 0.2
 """The longest `response_s` of the modules that the kit plays."""
 SLACK_S: Final = 0.5
 """For the way and a busy machine."""
-LOOK_S: Final = 1.5
+LOOK_S: Final = 1.2
 SLOP_W: Final = 25.0
 VOLTAGE_V: Final = 230.0
 LEAST: Final[Json] = {"self_consumption": False, "ev_mode": "off", "reserve_pct": 0}
