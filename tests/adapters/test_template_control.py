@@ -10,8 +10,9 @@ from tests.adapters.image import Image
 from tests.adapters.template_house import with_template
 from tests.adapters.wire import House
 
+from ores.adapters.orders import NOT_TAKEN, OVERRIDDEN
 from ores.adapters.templates.found import load
-from ores.adapters.templates.orders import NOT_TAKEN, OVERRIDDEN, SPENT
+from ores.adapters.templates.orders import SPENT
 from ores.adapters.templates.parse import shipped
 from ores.module import Ceilings
 

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from math import inf
 from typing import Final
 
 from ores.adapters.mqtt.shown import Steering
+from ores.adapters.orders import RETRY_MAX_S, Told
 from ores.module import Answer, Effective, Refused
 
 CONFIRM_S: Final = 10.0
 """Within this a device says that it does what it was told; battery-powered Zigbee is slow."""
-RETRY_MAX_S: Final = 60.0
-OVERRIDDEN_S: Final = 60.0
-"""For so long it is shown that somebody else has changed what we had sent."""
 REST_S: Final = 1.0
 """Between two commands: many devices write each to flash, and radio is slow."""
-NOT_TAKEN: Final = "command_not_taken"
-OVERRIDDEN: Final = "command_overridden"
-_log: Final = logging.getLogger("ores.adapters")
 
 
-class Order:
+class Order(Told):
     """One thing that a device is told.
 
     Args:
@@ -31,16 +25,14 @@ class Order:
     """
 
     def __init__(self, element: str, steering: Steering, most_w: float) -> None:
+        super().__init__(element)
         self.steering: Final = steering
-        self._element: Final = element
         self._most_w: Final = most_w
         self._wanted: float | None = None
         self._is_wanted = False
         self._sent_at_s = -inf
         self._due_at_s = inf
         self._confirmed = False
-        self._failures = 0
-        self._overridden_until_s = -inf
         self._tried = False
         self._is_contradicted = False
 
@@ -72,9 +64,10 @@ class Order:
         if now_s < self._due_at_s:
             return None
         if self.steering.state is not None and not self._confirmed and self._tried:
-            self._failed()
+            self._has_failed("the device does not say that it does what it is told")
         if self._is_contradicted:
             self._overridden(now_s)
+            self._is_contradicted = False
         self._sent_at_s, self._tried = now_s, True
         self._due_at_s = self._next_s(now_s)
         return self._payload()
@@ -86,20 +79,13 @@ class Order:
         if abs(value - self._wanted) <= (
             0.0 if self.steering.what == "closed" else self.steering.tolerance_w
         ):
-            if self._failures:
-                _log.info("%s: the device does what it is told again", self._element)
-            self._confirmed, self._failures, self._is_contradicted = True, 0, False
+            self._works()
+            self._confirmed, self._is_contradicted = True, False
             self._due_at_s = self._next_s(self._sent_at_s)
         elif self._confirmed:
             # told again only after a while: its owner may have switched it, and then nothing else is wanted
             self._confirmed, self._tried, self._is_contradicted = False, False, True
             self._due_at_s = now_s + CONFIRM_S
-
-    def _overridden(self, now_s: float) -> None:
-        if now_s >= self._overridden_until_s:
-            _log.warning("%s: somebody else has changed what it was told", self._element)
-        self._overridden_until_s = now_s + OVERRIDDEN_S
-        self._is_contradicted = False
 
     def lost(self) -> None:
         """The broker was away: what was sent may not have come."""
@@ -113,11 +99,6 @@ class Order:
             return Refused(f"the device does not say that it does it ({self.steering.topic})"[:512])
         return None
 
-    def faults(self, now_s: float) -> list[str]:
-        """What a person should know of it."""
-        codes = [NOT_TAKEN] if self._failures else []
-        return [*codes, OVERRIDDEN] if now_s < self._overridden_until_s else codes
-
     def is_ours(self, value: float) -> bool:
         """Whether a position is the one that was ordered, and so nobody's own choice."""
         return self._is_wanted and self._wanted == value
@@ -128,11 +109,6 @@ class Order:
         if self.steering.refresh_s is not None and self._wanted is not None:
             return sent_at_s + self.steering.refresh_s
         return inf
-
-    def _failed(self) -> None:
-        if not self._failures:
-            _log.warning("%s: the device does not say that it does what it is told", self._element)
-        self._failures += 1
 
     def _of(self, command: Effective) -> float | None:
         what = self.steering.what

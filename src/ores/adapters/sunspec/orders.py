@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ores.adapters.modbus import Registers, Rejected
+from ores.adapters.orders import RegisterOrder
 from ores.adapters.sunspec.control import TIMER_S, Steering, Wanted, holds, writes
 from ores.adapters.sunspec.image import Image
-from ores.module import Answer, Ceilings, Effective, Refused
+from ores.module import Answer, Effective
 
 RENEW_S: Final = TIMER_S / 2
-RETRY_MAX_S: Final = 60.0
-OVERRIDDEN_S: Final = 60.0
-"""For so long it is shown that somebody else has changed what we had written."""
-NOT_TAKEN: Final = "command_not_taken"
-OVERRIDDEN: Final = "command_overridden"
-_log: Final = logging.getLogger("ores.adapters")
 
 
-class Order:
+class Order(RegisterOrder):
     """The command of one element.
 
     Args:
@@ -29,33 +23,21 @@ class Order:
     """
 
     def __init__(self, element: str, steering: Steering) -> None:
-        self._element: Final = element
+        super().__init__(element)
         self.steering: Final = steering
-        self.failsafe = Ceilings()
-        self._command: Effective | None = None
         self._engaged = False
         self._written: list[Wanted] | None = None
         self._renew_at_s = 0.0
-        self._retry_at_s = 0.0
-        self._failures = 0
-        self._overridden_until_s = float("-inf")
-        self.answer: Answer = None
 
     def give(self, command: Effective) -> Answer:
-        """From now on. None until something speaks against it."""
+        """See `RegisterOrder`; that one before it failed is forgotten."""
         if command != self._command:
-            self._command = command
-            self._failures, self._retry_at_s, self._written, self.answer = 0, 0.0, None, None
-        return self.answer
+            self._failures, self._written = 0, None
+        return super().give(command)
 
     def lost(self) -> None:
-        """The device was silent: what it holds now, nobody has overridden; its timer may have run out."""
+        """See `RegisterOrder`; its timer may have run out."""
         self._written = None
-
-    def faults(self, now_s: float) -> list[str]:
-        """What a person should know of it."""
-        codes = [NOT_TAKEN] if self._failures else []
-        return [*codes, OVERRIDDEN] if now_s < self._overridden_until_s else codes
 
     async def carry_out(
         self, image: Image, registers: Registers, read: Callable[[int], Awaitable[Image]], now_s: float
@@ -121,24 +103,12 @@ class Order:
         return image
 
     def _succeeded(self, wanted: list[Wanted]) -> None:
-        if self._failures:
-            _log.info("%s: the device does what it is told again", self._element)
-        self._failures, self.answer = 0, None
+        self._works()
         self._engaged = not all(one.released for one in wanted)
 
     def _failed(self, why: str, now_s: float) -> None:
-        if not self._failures:
-            _log.warning("%s: the device does not do what it is told: %s", self._element, why)
-        self._failures += 1
+        super()._failed(why, now_s)
         self._written = None
-        self._retry_at_s = now_s + min(RETRY_MAX_S, 2.0 ** min(self._failures, 16))
-        self.answer = Refused(f"the device does not take it: {why}"[:512])
-
-    def _overridden(self, now_s: float) -> None:
-        """Somebody else writes to the device; said, and put right."""
-        if now_s >= self._overridden_until_s:
-            _log.warning("%s: somebody else has changed what it was told", self._element)
-        self._overridden_until_s = now_s + OVERRIDDEN_S
 
 
 def _holds(image: Image, wanted: Wanted) -> bool:

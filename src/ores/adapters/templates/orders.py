@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
 from ores.adapters.modbus import Rejected, Tables
+from ores.adapters.orders import RegisterOrder
 from ores.adapters.templates.expression import Values
 from ores.adapters.templates.form import Template
 from ores.adapters.templates.reader import Words
 from ores.adapters.templates.steering import Steering, Wanted, Write, holds, requests, shown_by
-from ores.module import Answer, Ceilings, Effective, Refused
+from ores.module import Effective
 
 RENEW_SHARE: Final = 0.5
 """Of the time after which the device ends a command."""
-RETRY_MAX_S: Final = 60.0
 SHOWS_AFTER_S: Final = 3.0
 """Many devices show what was written only with their next cycle."""
-OVERRIDDEN_S: Final = 60.0
-"""For so long it is shown that somebody else has changed what we had written."""
 DAY_S: Final = 86_400.0
 KEPT_SHARE: Final = 0.25
 """Of a budget of writes."""
-NOT_TAKEN: Final = "command_not_taken"
-OVERRIDDEN: Final = "command_overridden"
 SPENT: Final = "write_budget_spent"
 _NOT_KEPT: Final = "it does not keep what was written"
-_log: Final = logging.getLogger("ores.adapters")
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -87,7 +81,7 @@ class Budget:
             self.taken += 1
 
 
-class Order:
+class Order(RegisterOrder):
     """The command of one element.
 
     Args:
@@ -98,7 +92,7 @@ class Order:
     """
 
     def __init__(self, element: str, steering: Steering, template: Template, budget: Budget) -> None:
-        self._element: Final = element
+        super().__init__(element)
         self._steering: Final = steering
         self.command: Final = steering.command
         self._points: Final = template.points
@@ -107,9 +101,6 @@ class Order:
         self._renew_s: Final = (
             None if dog.timeout_s is None or dog.any_request else RENEW_SHARE * dog.timeout_s
         )
-        self.failsafe = Ceilings()
-        self.answer: Answer = None
-        self._command: Effective | None = None
         self._in_force: Effective | None = None
         self._engaged = False
         self._unseen_since_s: float | None = None
@@ -117,17 +108,7 @@ class Order:
         self._seen = False
         self._written_at_s = float("-inf")
         self._renew_at_s = 0.0
-        self._retry_at_s = 0.0
-        self._failures = 0
         self._is_spent = False
-        self._overridden_until_s = float("-inf")
-
-    def give(self, command: Effective) -> Answer:
-        """From now on. None until something speaks against it."""
-        if command != self._command:
-            self._command = command
-            self._retry_at_s, self.answer = 0.0, None  # that it failed before is told until it succeeds
-        return self.answer
 
     @property
     def curtails(self) -> bool:
@@ -149,16 +130,13 @@ class Order:
             )
 
     def lost(self) -> None:
-        """The device was silent: what it holds now, nobody has overridden; what had a time has ended."""
+        """See `RegisterOrder`; what had a time has ended."""
         self._written, self._seen, self._unseen_since_s = None, False, None
         if self.command.watchdog.timeout_s is not None:
             self._engaged, self._in_force = False, None
 
-    def faults(self, now_s: float) -> list[str]:
-        """What a person should know of it."""
-        codes = [NOT_TAKEN] if self._failures and not self._is_spent else []
-        codes += [SPENT] if self._is_spent else []
-        return [*codes, OVERRIDDEN] if now_s < self._overridden_until_s else codes
+    def _troubles(self) -> list[str]:
+        return [SPENT] if self._is_spent else super()._troubles()
 
     async def carry_out(self, values: Values, words: Words, line: Line) -> None:
         """Write what has to be written, and believe it when it has been read back.
@@ -213,9 +191,8 @@ class Order:
         self._in_force = self._command
         if wanted.released:
             self._engaged = False
-        if self._failures:
-            _log.info("%s: the device does what it is told again", self._element)
-        self._failures, self._is_spent, self.answer = 0, False, None
+        self._is_spent = False
+        self._works()
 
     def _is_due(self, wanted: Wanted, words: Words, now_s: float, *, stands: bool) -> bool:
         """Whether to write now.
@@ -275,15 +252,5 @@ class Order:
         return done
 
     def _failed(self, why: str, now_s: float) -> None:
-        if not self._failures:
-            _log.warning("%s: the device does not do what it is told: %s", self._element, why)
-        self._failures += 1
+        super()._failed(why, now_s)
         self._written, self._seen, self._unseen_since_s = None, False, None
-        self._retry_at_s = now_s + min(RETRY_MAX_S, 2.0 ** min(self._failures, 16))
-        self.answer = Refused(f"the device does not take it: {why}"[:512])
-
-    def _overridden(self, now_s: float) -> None:
-        """Somebody else writes to the device; said, and put right."""
-        if now_s >= self._overridden_until_s:
-            _log.warning("%s: somebody else has changed what it was told", self._element)
-        self._overridden_until_s = now_s + OVERRIDDEN_S
