@@ -16,6 +16,12 @@ adapters = typer.Typer(
 )
 
 
+Unit = Annotated[
+    int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
+]
+Answers = Annotated[
+    list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
+]
 Rtu = Annotated[bool, typer.Option("--rtu", help="The host passes Modbus RTU on, as serial gateways do.")]
 Baud = Annotated[int, typer.Option(min=0, help="Of a serial line; else the usual one.")]
 Logger = Annotated[
@@ -33,9 +39,7 @@ def serve(
         typer.Argument(metavar="[TEMPLATE] HOST[:PORT]", help="Where the device, or the broker, listens."),
     ],
     data: Annotated[Path, typer.Option(help="Where it keeps its key and what persists.")],
-    unit: Annotated[
-        int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
-    ] = None,
+    unit: Unit = None,
     name: Annotated[str, typer.Option(help="What its owner calls it.")] = "",
     control: Annotated[bool, typer.Option("--control", help="Let it be commanded; else it is read.")] = False,
     connection_point: Annotated[
@@ -55,9 +59,7 @@ def serve(
         float,
         typer.Option(min=0.5, max=60, help="Seconds between two states; read twice as often."),
     ] = 1.0,
-    answers: Annotated[
-        list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
-    ] = None,
+    answers: Answers = None,
     map_file: Annotated[
         Path | None, typer.Option("--map", help="Of mqtt: what you say of its topics and devices (YAML).")
     ] = None,
@@ -152,12 +154,8 @@ def try_(
             metavar="HOST[:PORT]", help="Where it listens, or a serial port such as /dev/ttyUSB0."
         ),
     ],
-    unit: Annotated[
-        int | None, typer.Option(min=0, max=255, help="Modbus unit of the device; else the usual one.")
-    ] = None,
-    answers: Annotated[
-        list[str] | None, typer.Option("--set", help="Answer to a question of the template: NAME=VALUE.")
-    ] = None,
+    unit: Unit = None,
+    answers: Answers = None,
     once: Annotated[bool, typer.Option("--once", help="One look, instead of one after the other.")] = False,
     rtu: Rtu = False,
     baud: Baud = 0,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +14,14 @@ from rich.table import Table
 
 from ores.adapters import scan as scanning
 from ores.adapters.modbus import PORT, ModbusSerial, ModbusTcp
-from ores.adapters.serve import serving
+from ores.adapters.serve import Adapter, serving
 from ores.adapters.solarman import PORT as SOLARMAN_PORT
 from ores.adapters.solarman import Solarman
 from ores.adapters.sunspec.device import READ_SHARE, SunSpecDevice
 from ores.adapters.sunspec.found import find_or_remember
 from ores.adapters.sunspec.image import CONDUCTORS, Options
 from ores.adapters.templates.form import Transport
+from ores.cli.until import asked_to_end
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError
@@ -29,6 +29,8 @@ from ores.module.run import Running
 
 PROTOCOLS: Final = ("sunspec",)
 PARITIES: Final = ("none", "even", "odd")
+Reached = ModbusTcp | ModbusSerial | Solarman
+"""The registers of a device, by one way or another."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ def registers_at(
     unit: int,
     clock: Clock,
     usual: Transport = Transport(over=("tcp",), unit=1),  # noqa: B008  it cannot be changed
-) -> ModbusTcp | ModbusSerial | Solarman:
+) -> Reached:
     """The registers of a device by TCP, or at a serial port of this machine.
 
     Args:
@@ -123,24 +125,61 @@ def serve(
     if options.conductor and options.conductor not in CONDUCTORS:
         raise ConfigError("conductor", found=options.conductor, allowed=", ".join(CONDUCTORS))
 
+    async def adapter(registers: Reached, clock: Clock) -> Adapter:
+        return SunSpecDevice(
+            await find_or_remember(registers, directory),
+            registers,
+            clock,
+            options=options,
+            directory=directory,
+            name=name,
+            period_s=period_s * READ_SHARE,
+        )
+
+    show(
+        lambda clock: registers_at(device, line, unit=unit, clock=clock),
+        adapter,
+        directory,
+        period_s=period_s,
+        port=port,
+        controlled=options.control,
+        as_json=as_json,
+    )
+
+
+def show(
+    reach: Callable[[Clock], Reached],
+    adapt: Callable[[Reached, Clock], Awaitable[Adapter]],
+    directory: Path,
+    *,
+    period_s: float,
+    port: int,
+    controlled: bool,
+    as_json: bool,
+) -> None:
+    """Show a device behind registers as a module until the process is asked to end.
+
+    Args:
+        reach: Gives its registers; they are closed at the end, whatever comes.
+        adapt: Finds it there, and gives its adapter.
+        directory: Of this module alone.
+        period_s: Between two states.
+        port: Of the module; 0 picks a free one.
+        controlled: It may be commanded.
+        as_json: For programs.
+
+    Raises:
+        ConfigError: The directory, the device or the port cannot be used; says why.
+        OresError: The device does not answer, or is not what it is taken for.
+    """
+
     async def main(clock: Clock) -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        registers = registers_at(device, line, unit=unit, clock=clock)
+        stop = asked_to_end()
+        registers = reach(clock)
         try:
-            found = await find_or_remember(registers, directory)
-            adapter = SunSpecDevice(
-                found,
-                registers,
-                clock,
-                options=options,
-                directory=directory,
-                name=name,
-                period_s=period_s * READ_SHARE,
-            )
+            adapter = await adapt(registers, clock)
             async with serving(adapter, directory, clock=clock, port=port, report_period_s=period_s) as it:
-                announce(it, adapter.about.name, controlled=options.control, as_json=as_json)
+                announce(it, adapter.about.name, controlled=controlled, as_json=as_json)
                 await stop.wait()
         finally:
             registers.close()

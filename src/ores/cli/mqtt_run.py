@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from ores.adapters.mqtt.guess import Guessed
 from ores.adapters.mqtt.shown import Shown
 from ores.adapters.mqtt.topic_map import TopicMap, load
 from ores.adapters.serve import serving
+from ores.cli.until import asked_to_end
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 
@@ -59,9 +59,7 @@ def serve(
     said = TopicMap() if map_file is None else load(map_file)
 
     async def main(clock: Clock) -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        stop = asked_to_end()
         told, listens_on = False, port
         while not stop.is_set():
             catalogue = await look(where, clock, directory, where.options.get("discovery", PREFIX))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 import tempfile
 from collections.abc import Coroutine
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.console import Console
 
+from ores.cli.until import asked_to_end
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.lockstep import run_joined
@@ -45,7 +45,7 @@ def hub(
             Console(stderr=True).print(f"The hub runs. Page: [bold]{running.url}[/]   (Ctrl-C stops it)")
 
     async def main(clock: Clock) -> None:
-        stop = _stopped()
+        stop = asked_to_end()
         if end_with_input:
             asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
         summary = await run_hub(config, clock, on_ready=ready, stop=stop)
@@ -78,7 +78,7 @@ def module(name: str, directory: Path | None, port: int, *, as_json: bool) -> No
                     paired = "paired" if code is None else f"pairing code [bold]{code}[/]"
                     console = Console(stderr=True)
                     console.print(f"{name} {it.identity.id} listens on port {it.server.port}, {paired}")
-                await _stopped().wait()
+                await asked_to_end().wait()
 
     clocks.run(main, speed=1)
 
@@ -105,7 +105,7 @@ def demo(options: DemoOptions, *, as_json: bool) -> None:
                 console.print(invitation, highlight=False, soft_wrap=True)  # a command is copied whole
 
         async def on_wire(clock: Clock) -> dict[str, object]:
-            return await on_sockets.run(options, clock, tell, _stopped())
+            return await on_sockets.run(options, clock, tell, asked_to_end())
 
         summary = clocks.run(on_wire, start_utc=config.site.start, speed=options.speed)
     if as_json:
@@ -123,14 +123,6 @@ def _invitation(url: str, world_url: str) -> str:
         f"  ask    ores status --url {url.rstrip('/')}\n\n"
         f"Ctrl-C stops it."
     )
-
-
-def _stopped() -> asyncio.Event:
-    """Set when the process is asked to end."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 def _print_json(message: object) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +12,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ores.adapters.modbus import ModbusSerial, ModbusTcp
-from ores.adapters.serve import serving
-from ores.adapters.solarman import Solarman
+from ores.adapters.serve import Adapter
 from ores.adapters.templates import parse
 from ores.adapters.templates.answers import Answers, form, known, parsed
 from ores.adapters.templates.device import TemplateDevice
 from ores.adapters.templates.form import Template
 from ores.adapters.templates.found import find, find_or_remember
-from ores.cli.adapter_run import Line, announce, registers_at
+from ores.cli.adapter_run import Line, Reached, registers_at, show
+from ores.cli.until import asked_to_end
 from ores.link import clock as clocks
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, PeerError
@@ -108,28 +105,27 @@ def serve(
     """
     period_s = max(period_s, template.transport.period_s / READ_SHARE)
 
-    async def main(clock: Clock) -> None:
-        stop = _until_asked()
-        registers = _registers(template, device, unit, line, clock)
-        try:
-            found = await find_or_remember(template, registers, clock, directory)
-            adapter = TemplateDevice(
-                template,
-                found,
-                registers,
-                clock,
-                answers=answers,
-                directory=directory,
-                name=name,
-                period_s=period_s * READ_SHARE,
-            )
-            async with serving(adapter, directory, clock=clock, port=port, report_period_s=period_s) as it:
-                announce(it, adapter.about.name, controlled=answers.control, as_json=as_json)
-                await stop.wait()
-        finally:
-            registers.close()
+    async def adapter(registers: Reached, clock: Clock) -> Adapter:
+        return TemplateDevice(
+            template,
+            await find_or_remember(template, registers, clock, directory),
+            registers,
+            clock,
+            answers=answers,
+            directory=directory,
+            name=name,
+            period_s=period_s * READ_SHARE,
+        )
 
-    clocks.run(main, speed=1)
+    show(
+        lambda clock: _registers(template, device, unit, line, clock),
+        adapter,
+        directory,
+        period_s=period_s,
+        port=port,
+        controlled=answers.control,
+        as_json=as_json,
+    )
 
 
 def watch(
@@ -159,13 +155,13 @@ def watch(
     """
 
     async def main(clock: Clock) -> None:
-        stop = _until_asked()
+        stop = asked_to_end()
         registers = _registers(template, device, unit, line, clock)
         found = await find(template, registers, clock)
         adapter = TemplateDevice(template, found, registers, clock, answers=answers)
         with Live(console=Console(), auto_refresh=False, transient=not once and not as_json) as live:
 
-            def show() -> None:
+            def shown() -> None:
                 states = {one.id: adapter.read(one.id) for one in adapter.elements}
                 if as_json:
                     said = {"values": adapter.values, "elements": states}
@@ -176,7 +172,7 @@ def watch(
                 if once:
                     stop.set()
 
-            adapter.tell(show)
+            adapter.tell(shown)
             await adapter.start()
             try:
                 if once and not adapter.values:
@@ -250,17 +246,6 @@ def _table(template: Template, values: Mapping[str, float | None], states: dict[
     return table
 
 
-def _registers(
-    template: Template, device: str, unit: int | None, line: Line, clock: Clock
-) -> ModbusTcp | ModbusSerial | Solarman:
+def _registers(template: Template, device: str, unit: int | None, line: Line, clock: Clock) -> Reached:
     at = template.transport.unit if unit is None else unit
     return registers_at(device, line, unit=at, clock=clock, usual=template.transport)
-
-
-def _until_asked() -> asyncio.Event:
-    """Set when the process is asked to end."""
-    stop = asyncio.Event()
-    ask: Callable[[], None] = stop.set
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ask)
-    return stop
