@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, Protocol
 
@@ -82,6 +82,35 @@ class Tables(Registers, Protocol):
     async def write_one(self, address: int, value: int) -> None:
         """Write one register with function 6, which some devices take alone; else as `write`."""
         ...
+
+
+@contextmanager
+def asking(what: str, clock: Clock, close: Callable[[], None]) -> Iterator[None]:
+    """One request; all that goes wrong, but for a refusal, leaves nothing of the connection.
+
+    Args:
+        what: Of whom, and which; for what is said when it goes wrong.
+        clock: Held while the answer is awaited.
+        close: Ends the connection.
+
+    Raises:
+        TimedOut: No answer came in time.
+        Disconnected: The connection broke, or there was none.
+    """
+    try:
+        with clock.hold():
+            yield
+    except Rejected:
+        raise
+    except (ModbusIOException, TimedOut) as error:
+        close()
+        raise TimedOut(f"{what}: no answer") from error
+    except (ModbusException, OSError, EOFError) as error:
+        close()
+        raise Disconnected(f"{what}: {error}") from error
+    except BaseException:
+        close()  # also when the task ends here: nobody will read the answer
+        raise
 
 
 class _Modbus(ABC):
@@ -164,22 +193,9 @@ class _Modbus(ABC):
 
     @contextmanager
     def _asking(self, request: str) -> Iterator[str]:
-        """One request; all that goes wrong, but for a refusal, leaves nothing of the connection."""
         what = f"{self._where} unit {self._unit}: {request}"
-        try:
-            with self._clock.hold():
-                yield what
-        except Rejected:
-            raise
-        except ModbusIOException as error:
-            self.close()
-            raise TimedOut(f"{what}: no answer") from error
-        except (ModbusException, OSError) as error:
-            self.close()
-            raise Disconnected(f"{what}: {error}") from error
-        except BaseException:
-            self.close()  # also when the task ends here: nobody will read the answer
-            raise
+        with asking(what, self._clock, self.close):
+            yield what
 
 
 class ModbusTcp(_Modbus):

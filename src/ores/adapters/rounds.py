@@ -49,16 +49,19 @@ class Rounds:
         self._first: asyncio.Future[None]
         self._early: asyncio.Future[None] | None = None
         self._hurried = False
+        self._ended = False
 
     async def start(self) -> None:
         """Begin with a round at once; back when it is over, whether the device has answered or not."""
         if self._task is None:
+            self._ended = False
             self._first = asyncio.get_running_loop().create_future()
             self._task = asyncio.create_task(self._run(self._first), name=f"rounds of {self._name}")
         await self._first
 
     async def stop(self) -> None:
         """End, in whatever it is waiting for."""
+        self._ended = True  # a cancellation is lost where an answer is there at the same moment
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -72,7 +75,7 @@ class Rounds:
             self._early.set_result(None)
 
     async def _run(self, first: asyncio.Future[None]) -> None:
-        while True:
+        while not self._ended:
             began_s = self._clock.now()
             self._hurried = False
             error = await self._tried()
@@ -85,7 +88,7 @@ class Rounds:
                 self._failed(error)
             if not first.done():
                 first.set_result(None)
-            if self._failures or not self._hurried:
+            if not self._ended and (self._failures or not self._hurried):
                 await self._wait_until(began_s + self._wait_s())
 
     async def _tried(self) -> OresError | None:

@@ -17,9 +17,9 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from ores.adapters.modbus import Rejected
+from ores.adapters.modbus import Rejected, asking
 from ores.link.clock import Clock
-from ores.link.errors import Disconnected, PeerError, TimedOut
+from ores.link.errors import PeerError
 
 PORT: Final = 8899
 ANSWER_S: Final = 5.0
@@ -105,24 +105,14 @@ class Solarman:
             PeerError: The answer is none to this question.
         """
         said = f"{self._where} unit {self._unit}: {what}"
-        try:
-            with self._clock.hold():
-                async with self._clock.timeout(self._answer_s):
-                    reader, writer = await self._connected()
-                    self._number = (self._number + 1) & 0xFF
-                    writer.write(framed(self._logger, self._number, rtu(self._unit, question)))
-                    await writer.drain()
-                    answer = await self._answer(reader, said)
-        except TimedOut as error:
-            self.close()
-            raise TimedOut(f"{said}: no answer") from error
-        except (OSError, EOFError) as error:
-            self.close()
-            raise Disconnected(f"{said}: {error}") from error
-        except BaseException:
-            self.close()  # also when the task ends here: nobody will read the answer
-            raise
-        return self._checked(answer, question, said)
+        with asking(said, self._clock, self.close):
+            async with self._clock.timeout(self._answer_s):
+                reader, writer = await self._connected()
+                self._number = (self._number + 1) & 0xFF
+                writer.write(framed(self._logger, self._number, rtu(self._unit, question)))
+                await writer.drain()
+                answer = await self._answer(reader, said)
+            return self._checked(answer, question, said)
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
@@ -154,10 +144,8 @@ class Solarman:
             or len(answer) < length
             or answer[:length] != rtu(answer[0], answer[1 : length - 2])
         ):
-            self.close()
             raise PeerError(f"{said}: the logger has no answer of the device")
         if answer[0] != self._unit or answer[1] & 0x7F != question[0]:
-            self.close()
             raise PeerError(f"{said}: the answer is to another question")
         if answer[1] & 0x80:
             raise Rejected(f"{said}: the device answers with exception {answer[2]}", answer[2])
