@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.adapters.image import LIVING, Image, ImageWire
 from tests.adapters.physics import __doc__ as _living  # noqa: F401  it says what moves in which image
-from tests.adapters.wire import House, run
+from tests.adapters.wire import House, run, told
 
 from ores.adapters.templates.answers import Answers, parsed
 from ores.adapters.templates.device import TemplateDevice
@@ -16,8 +16,6 @@ from ores.adapters.templates.found import find, find_or_remember
 from ores.adapters.templates.parse import shipped
 from ores.link.clock import Clock
 from ores.module import Saved
-
-STEP_S = 0.1
 
 
 def with_template(
@@ -41,23 +39,7 @@ def with_template(
         else:
             found = await find_or_remember(known, wire, clock, directory)
         device = TemplateDevice(known, found, wire, clock, answers=answers, directory=directory)
-        house = House(device, wire, clock, saved)
-        step = LIVING[image.name](image) if living and image.name in LIVING else lambda _dt_s: None
-
-        def tick() -> None:
-            step(STEP_S)
-            nonlocal timer
-            timer = clock.call_at(clock.now() + STEP_S, tick)
-
-        timer = clock.call_at(clock.now() + STEP_S, tick)
-        await device.start()
-        house.start()
-        try:
-            await story(house)
-        finally:
-            house.module.stop()
-            await device.stop()
-            timer.cancel()
-        return house
+        step = LIVING[image.name](image) if living and image.name in LIVING else None
+        return await told(House(device, wire, clock, saved), story, step)
 
     return run(main)

@@ -3,81 +3,33 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.adapters.commands import ORES, ROOT, adapted, played, run
 
 from ores.adapters.scan import hosts_of
 from ores.cli.adapter_run import address_of
 from ores.link.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[2]
-ORES = [sys.executable, "-m", "ores.cli"]
-
-
-@contextmanager
-def device(name: str) -> Iterator[int]:
-    """A device in a process of its own; gives the port."""
-    command = [sys.executable, "-m", "tests.adapters.devices", name]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-@contextmanager
-def adapted(port: int, directory: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """The device as a module; gives what `ores adapter serve` says."""
-    command = [
-        *ORES,
-        "adapter",
-        "serve",
-        "sunspec",
-        f"127.0.0.1:{port}",
-        "--data",
-        str(directory),
-        "--json",
-        *options,
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*ORES, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-
 
 def test_an_adapted_device_is_found_shown_and_let_go(tmp_path: Path) -> None:
-    with device("inverter") as port:
+    with played("devices", "inverter") as port:
         found = json.loads(run("scan", "127.0.0.1", "--port", str(port), "--json").stdout)
         assert [(one["maker"], one["serial"], one["can"]) for one in found] == [
             ("Voltarn", "V-0042", ["can be limited"])
         ]
         assert found[0]["elements"] == ["inverter", "string_1", "string_2"]
-        with adapted(port, tmp_path) as said:
+        with adapted("sunspec", port=port, directory=tmp_path) as said:
             assert said["code"].startswith("ORES-")
-        with adapted(port, tmp_path) as again:
+        with adapted("sunspec", port=port, directory=tmp_path) as again:
             assert again["id"] == said["id"]
     assert (tmp_path / "sunspec.json").exists()
 
 
 def test_nobody_at_the_address_is_said_in_a_sentence(tmp_path: Path) -> None:
-    with device("meter") as port:
+    with played("devices", "meter") as port:
         pass
     said = run("adapter", "serve", "sunspec", f"127.0.0.1:{port}", "--data", str(tmp_path))
     assert (said.returncode, said.stderr) == (3, f"ores: 127.0.0.1:{port}: no connection\n")
@@ -134,7 +86,10 @@ def test_a_network_is_looked_at_host_by_host() -> None:
     ],
 )
 def test_an_adapted_device_conforms(name: str, profile: str, options: list[str], tmp_path: Path) -> None:
-    with device(name) as port, adapted(port, tmp_path / "state", *options) as said:
+    with (
+        played("devices", name) as port,
+        adapted("sunspec", port=port, directory=tmp_path / "state", options=options) as said,
+    ):
         judge = [
             *ORES,
             "conform",

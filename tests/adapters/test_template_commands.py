@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import Result
 from pymodbus import FramerType
+from tests.adapters.commands import ORES, ROOT, adapted, played, run
 from typer.testing import CliRunner
 
 from ores.adapters.modbus import ModbusSerial, ModbusTcp, Rejected
@@ -24,41 +20,6 @@ from ores.cli.adapter_run import Line, registers_at
 from ores.link.clock import RealClock
 from ores.link.errors import ConfigError
 
-ROOT = Path(__file__).resolve().parents[2]
-ORES = [sys.executable, "-m", "ores.cli"]
-
-
-@contextmanager
-def device(name: str) -> Iterator[int]:
-    """The image of a device in a process of its own; gives the port."""
-    command = [sys.executable, "-m", "tests.adapters.image", name]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-@contextmanager
-def adapted(name: str, port: int, directory: Path, *options: str) -> Iterator[dict[str, Any]]:
-    """The device as a module; gives what `ores adapter serve` says."""
-    where = ["template", name, f"127.0.0.1:{port}", "--data", str(directory), "--json"]
-    command = [*ORES, "adapter", "serve", *where, *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield json.loads(process.stdout.readline())
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*ORES, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-
 
 def within(*arguments: str) -> Result:
     """A command that ends by itself, in this process."""
@@ -66,16 +27,16 @@ def within(*arguments: str) -> Result:
 
 
 def test_a_device_is_recognised_tried_served_and_let_go(tmp_path: Path) -> None:
-    with device("carlo-gavazzi-em24") as port:
+    with played("image", "carlo-gavazzi-em24") as port:
         found = json.loads(run("scan", "127.0.0.1", "--port", str(port), "--json").stdout)
         assert [(one["template"], one["serial"], one["elements"]) for one in found] == [
             ("carlo-gavazzi-em24", "KV1234567890A", ["meter"])
         ]
         tried = run("adapter", "try", "carlo-gavazzi-em24", f"127.0.0.1:{port}", "--once", "--json")
         assert json.loads(tried.stdout)["elements"]["meter"]["ac_measure"]["power_w"] == 934.5
-        with adapted("carlo-gavazzi-em24", port, tmp_path) as said:
+        with adapted("template", "carlo-gavazzi-em24", port=port, directory=tmp_path) as said:
             assert said["code"].startswith("ORES-")
-        with adapted("carlo-gavazzi-em24", port, tmp_path) as again:
+        with adapted("template", "carlo-gavazzi-em24", port=port, directory=tmp_path) as again:
             assert again["id"] == said["id"]
     assert (tmp_path / "template.json").exists()
 
@@ -95,7 +56,7 @@ def test_a_device_is_reached_as_its_owner_says() -> None:
 
 
 def test_another_device_than_the_template_is_told(tmp_path: Path) -> None:
-    with device("carlo-gavazzi-em24") as port:
+    with played("image", "carlo-gavazzi-em24") as port:
         where = ["template", "victron-gx", f"127.0.0.1:{port}", "--unit", "1", "--data", str(tmp_path)]
         assert isinstance(within("serve", *where).exception, Rejected | NotThisDevice)
 
@@ -142,7 +103,10 @@ def test_what_is_wrong_in_a_command_is_named(arguments: list[str], why: str, tmp
 def test_a_device_by_its_template_conforms(
     name: str, profile: str, options: list[str], tmp_path: Path
 ) -> None:
-    with device(name) as port, adapted(name, port, tmp_path / "state", *options) as said:
+    with (
+        played("image", name) as port,
+        adapted("template", name, port=port, directory=tmp_path / "state", options=options) as said,
+    ):
         where = [f"https://localhost:{said['port']}", "--code", said["code"], "--profile", profile]
         command = [*ORES, "conform", *where]
         judged = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False)

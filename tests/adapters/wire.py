@@ -24,6 +24,7 @@ from ores.module import MemoryStore, Module, Saved
 
 T = TypeVar("T")
 ANSWER_S = 2.0
+STEP_S = 0.1
 HUB = Hub(id="a" * 26, role="controller")
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -130,23 +131,30 @@ def with_device(
     async def main(clock: Clock) -> House:
         wire = Wire(peer, clock)
         device = SunSpecDevice(await find(wire), wire, clock, options=options, directory=directory)
-        house = House(device, wire, clock, saved)
-
-        def tick() -> None:
-            if step is not None:
-                step(0.1)
-            nonlocal timer
-            timer = clock.call_at(clock.now() + 0.1, tick)
-
-        timer = clock.call_at(clock.now() + 0.1, tick)
-        await device.start()
-        house.start()
-        try:
-            await story(house)
-        finally:
-            house.module.stop()
-            await device.stop()
-            timer.cancel()
-        return house
+        return await told(House(device, wire, clock, saved), story, step)
 
     return run(main)
+
+
+async def told(
+    house: House, story: Callable[[House], Awaitable[None]], step: Callable[[float], None] | None
+) -> House:
+    """Start a device with its module, tell a story of it while its physics goes on, and stop both."""
+    clock = house.clock
+
+    def tick() -> None:
+        if step is not None:
+            step(STEP_S)
+        nonlocal timer
+        timer = clock.call_at(clock.now() + STEP_S, tick)
+
+    timer = clock.call_at(clock.now() + STEP_S, tick)
+    await house.device.start()
+    house.start()
+    try:
+        await story(house)
+    finally:
+        house.module.stop()
+        await house.device.stop()
+        timer.cancel()
+    return house
