@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from tests.adapters.devices import METER
 from tests.adapters.peer import Peer, served
+from tests.adapters.sockets import listening
 
 from ores.adapters.modbus import ModbusTcp, Rejected
 from ores.link.clock import RealClock
@@ -64,27 +64,15 @@ async def test_a_port_where_nobody_listens_is_unavailable() -> None:
         await behind(port, answer_s=0.5).read(40_000, 2)
 
 
-@asynccontextmanager
-async def talking(answer: bytes) -> AsyncIterator[int]:
+def talking(answer: bytes) -> AbstractAsyncContextManager[int]:
     """A server that answers everything alike, or with nothing hangs up; gives the port."""
-    over: list[asyncio.Future[None]] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        done = asyncio.get_running_loop().create_future()
-        over.append(done)
-        with suppress(ConnectionError):
-            while answer and await reader.read(64):
-                writer.write(answer)
-                await writer.drain()
-            writer.close()
-            await writer.wait_closed()
-        done.set_result(None)
+        while answer and await reader.read(64):
+            writer.write(answer)
+            await writer.drain()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    await asyncio.gather(*over)
+    return listening(talk)
 
 
 async def test_a_server_that_hangs_up_is_unavailable_and_asked_again_later() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.adapters.image import Image
+from tests.adapters.sockets import listening
 
 from ores.adapters.modbus import Rejected
 from ores.adapters.solarman import Solarman, framed, rtu
@@ -53,36 +54,22 @@ def answered(image: Image, asked: bytes) -> bytes:
 Change = Callable[[bytes], bytes]
 
 
-@asynccontextmanager
-async def logger(image: Image, change: Change = lambda frame: frame) -> AsyncIterator[int]:
+def logger(image: Image, change: Change = lambda frame: frame) -> AbstractAsyncContextManager[int]:
     """A logger on this machine; gives the port."""
 
-    over: list[asyncio.Future[None]] = []
-
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        done = asyncio.get_running_loop().create_future()
-        over.append(done)
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = await reader.readexactly(11)
-                rest = await reader.readexactly(int.from_bytes(head[1:3], "little") + 2)
-                inner = answered(image, rest[15:-2])
-                payload = bytes.fromhex("0201") + bytes(12) + inner
-                whole = b"\xa5" + struct.pack("<H", len(payload)) + bytes.fromhex("1015")
-                whole += bytes((head[5], 0x7E)) + head[7:11] + payload
-                whole += bytes((sum(whole[1:]) & 0xFF, 0x15))
-                writer.write(b"" if image.silent else bytes.fromhex(HEARTBEAT) + change(whole))
-                await writer.drain()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-        done.set_result(None)
+        while True:
+            head = await reader.readexactly(11)
+            rest = await reader.readexactly(int.from_bytes(head[1:3], "little") + 2)
+            inner = answered(image, rest[15:-2])
+            payload = bytes.fromhex("0201") + bytes(12) + inner
+            whole = b"\xa5" + struct.pack("<H", len(payload)) + bytes.fromhex("1015")
+            whole += bytes((head[5], 0x7E)) + head[7:11] + payload
+            whole += bytes((sum(whole[1:]) & 0xFF, 0x15))
+            writer.write(b"" if image.silent else bytes.fromhex(HEARTBEAT) + change(whole))
+            await writer.drain()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    await asyncio.gather(*over)
+    return listening(talk)
 
 
 def behind(port: int, **how: float) -> Solarman:
