@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 from tests.adapters.wire import run
 
@@ -69,3 +72,24 @@ def test_what_is_to_be_done_begins_at_once_unless_the_device_is_left_in_peace() 
 
     assert run(lambda clock: main(clock, fails=False)) == 2
     assert run(lambda clock: main(clock, fails=True)) == 1
+
+
+def test_they_end_although_a_cancellation_is_lost() -> None:
+    """As it is where an answer comes at the same moment."""
+
+    async def main(clock: Clock) -> int:
+        count = 0
+
+        async def once() -> None:
+            nonlocal count
+            count += 1
+            with suppress(asyncio.CancelledError):
+                await clock.sleep(0.5)
+
+        rounds = Rounds("it", once, clock=clock, period_s=1.0, failed=lambda _error: None)
+        await rounds.start()
+        await clock.sleep_until(1.2)
+        await rounds.stop()
+        return count
+
+    assert run(main) == 2
