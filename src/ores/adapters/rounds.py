@@ -88,7 +88,7 @@ class Rounds:
                 self._failed(error)
             if not first.done():
                 first.set_result(None)
-            if not self._ended and (self._failures or not self._hurried):
+            if self._failures or not self._hurried:
                 await self._wait_until(began_s + self._wait_s())
 
     async def _tried(self) -> OresError | None:
@@ -107,6 +107,8 @@ class Rounds:
         return min(self._period_s * 2.0 ** min(self._failures, 16), max(WAIT_MAX_S, self._period_s))
 
     async def _wait_until(self, at_s: float) -> None:
+        if self._ended:
+            return
         early: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._early = early
 
