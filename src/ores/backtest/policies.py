@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ores import tariff
 from ores.backtest.case import Case, Told, after, held
 from ores.backtest.foresight import oracle
-from ores.control.realtime import battery_kw
+from ores.control.realtime import battery_kw, for_the_rest
 from ores.control.slots import mode_of
 from ores.ems.inputs import Floats
 from ores.ems.rolling import HORIZON_H, Ahead, Rolling
@@ -125,8 +125,7 @@ def _act(case: Case, seen: Ahead, net_kwh: list[float], stored: float) -> tuple[
         left_h = whole_h - step * hours
         price = seen.price
         if step:  # a mean over the whole interval: what has been bought of it is gone
-            steps = ((max(0.0, (above * whole_h - bought) / left_h), dear) for above, dear in price.steps)
-            price = replace(price, steps=tuple(steps))
+            price = for_the_rest(price, whole_h, left_h, bought)
         battery = replace(case.battery, soc_pct=min(100.0, stored / case.battery.capacity_kwh * 100.0))
         value = seen.value(passed + net / hours * left_h)
         power = battery_kw(net / hours, left_h, price, battery, value)

@@ -121,6 +121,9 @@ def hub(
             envvar="ORES_MQTT",
         ),
     ] = None,
+    tariff: Annotated[
+        str | None, typer.Option(metavar="FILE.json:ID", help="Plan the batteries by this tariff.")
+    ] = None,
     simulated: Annotated[bool, typer.Option(hidden=True)] = False,
     join: Annotated[str | None, typer.Option(hidden=True)] = None,
     speed: Annotated[float | None, typer.Option(hidden=True)] = None,
@@ -143,6 +146,7 @@ def hub(
         simulated=simulated,
         speed=speed,
         mqtt=mqtt,
+        tariff=tariff,
     )
     run.hub(config, join=join, start_utc=clock, end_with_input=end_with_input, as_json=as_json)
 
@@ -180,6 +184,9 @@ def demo(
     port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
     world_port: Annotated[int, typer.Option(help="Of the simulated world; 0 picks a free one.")] = 8090,
     prefer: Annotated[list[str] | None, typer.Option(help="A preference, NAME=VALUE.")] = None,
+    tariff: Annotated[
+        str | None, typer.Option(metavar="FILE.json:ID", help="Plan the batteries by this tariff.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run a simulated home with a hub and its page; print the address."""
@@ -199,6 +206,7 @@ def demo(
         port=0 if headless else port,
         world_port=0 if headless else world_port,
         prefer=tuple(prefer or ()),
+        tariff=tariff,
     )
     run.demo(options, as_json=as_json)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ores.control.bounds import NONE, Asked, limit_of, sources_below
 from ores.control.house import House, available_w
-from ores.control.offers import CONNECTION, GRID_OBLIGATION, ISLAND_BALANCE, PROTECTION, Offer
+from ores.control.offers import CONNECTION, GRID_OBLIGATION, ISLAND_BALANCE, POLICY, PROTECTION, Offer
 from ores.control.units import BatteryUnit
 from ores.control.words import kilo
 
@@ -136,7 +136,10 @@ def _follow_grid(house: House, pool: list[BatteryUnit], target: Offer | None, as
         if target is None or total_w > wanted_w:
             unit.say("export_limit", GRID_OBLIGATION, exports[0].source, "takes what may not be exported")
         else:
-            unit.say(target.rule, target.rank, target.source, _words(unit, *cause))
+            why = (
+                f"; {target.reason}" if target.rank != POLICY else ""
+            )  # the usual target says no more than these
+            unit.say(target.rule, target.rank, target.source, _words(unit, *cause) + why)
         _name_limits(unit, total_w, asked)
 
 

@@ -8,6 +8,7 @@ differ, and at all prices between them the store is held there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,19 @@ from ores.ems.worth import Curve, Price, cost_of
 
 ENOUGH: Final = 1e-9
 """Money below which two ways are equal; of equal ways the one that moves less is taken."""
+
+
+def for_the_rest(price: Price, hours: float, left_h: float, bought_kwh: float) -> Price:
+    """The price for what is left of an interval: a step counts the mean over all of it.
+
+    Args:
+        price: In the whole interval.
+        hours: Length of the interval.
+        left_h: Of it; > 0.
+        bought_kwh: In it until now; it is gone from each step.
+    """
+    steps = ((max(0.0, (above_kw * hours - bought_kwh) / left_h), dear) for above_kw, dear in price.steps)
+    return replace(price, steps=tuple(steps))
 
 
 def battery_kw(

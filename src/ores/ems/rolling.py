@@ -24,6 +24,37 @@ HORIZON_H: Final = 36.0
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """As much of what is known before an interval as acting in it takes.
+
+    Attributes:
+        outcomes_kwh: Of load less PV in it, rising; shape (outcomes,).
+        levels_kwh: Of stored energy, rising from 0 to the capacity, shape (levels,).
+        after: Value of energy in store after it, by the next interval's outcome, shape (outcomes, levels).
+        persistence: As in `Ahead`.
+        trust: As in `Ahead`.
+        price: In it.
+    """
+
+    outcomes_kwh: Floats
+    levels_kwh: Floats
+    after: Floats
+    persistence: float
+    trust: float
+    price: Price
+
+    def value(self, net_kwh: float) -> Curve:
+        """Of energy in store at the end of this interval, seeing what it was like.
+
+        Args:
+            net_kwh: Load less PV of this interval, or what it will be if it goes on as it does.
+        """
+        score = normal_score(rank(net_kwh, self.outcomes_kwh)) * self.trust
+        likely = chances(score, self.persistence, len(self.outcomes_kwh))
+        return Curve(self.levels_kwh, likely @ self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class Ahead:
     """What is known before an interval.
 
@@ -48,13 +79,14 @@ class Ahead:
     price: Price
 
     def value(self, net_kwh: float) -> Curve:
-        """Of energy in store at the end of this interval, seeing what it was like.
+        """As `Kept.value`."""
+        return self.kept().value(net_kwh)
 
-        Args:
-            net_kwh: Load less PV of this interval, or what it will be if it goes on as it does.
-        """
-        score = normal_score(rank(net_kwh, self.outcomes_kwh)) * self.trust
-        return self.worth.before(self.interval + 1, chances(score, self.persistence, len(self.outcomes_kwh)))
+    def kept(self) -> Kept:
+        """What acting in it takes."""
+        after = self.worth.value[self.interval + 1]
+        worth = self.worth
+        return Kept(self.outcomes_kwh, worth.levels_kwh, after, self.persistence, self.trust, self.price)
 
     def values(self) -> Floats:
         """The same after each outcome, at the levels of `worth`; shape (outcomes, levels)."""

@@ -199,6 +199,16 @@ class Arbiter:
             self._flow = flow(self._freeze(now_s))
         return self._flow
 
+    @property
+    def seen(self) -> Snapshot:
+        """The house, as the newest decision saw it."""
+        return self._seen
+
+    @property
+    def rest_w(self) -> float | None:
+        """What the house draws without its batteries and with all its sun; None is unknown."""
+        return self._memory.rest_w
+
     def why(self, module_id: str) -> str | None:
         """The reason of what a module is told now; of several elements the one that is told most."""
         of_module = [ruling for ruling in self.decided.rulings.values() if ruling.module_id == module_id]

@@ -32,6 +32,7 @@ class HubConfig:
         live_per_s: Pictures of the house per second of the wall that a page gets at most.
         preferences: Before the owner has said anything; None for the usual ones.
         mqtt: Address of a broker to which the house is shown, `mqtt://user:password@host:1883`; or None.
+        tariff: By which it plans, `FILE.json:ID`; None where it does not plan.
     """
 
     data: Path | None = None
@@ -48,6 +49,7 @@ class HubConfig:
     live_per_s: float = 1.0
     preferences: Preferences | None = None
     mqtt: str | None = field(default=None, repr=False)  # it may hold a password
+    tariff: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be.

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 import ores
+from ores.hub.arbiter import Arbiter
 from ores.hub.config import HubConfig
 from ores.hub.cycle import Cycle
 from ores.hub.decisions import Decisions
@@ -44,6 +45,7 @@ class Hub:
     decisions: Decisions
     federation: Federation
     membership: Membership
+    arbiter: Arbiter
     cycle: Cycle
     picture: Picture
     fanout: Fanout

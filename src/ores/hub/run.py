@@ -109,6 +109,7 @@ async def open_hub(
             "history",
         )
         _open_mqtt(hub, directory, stack)
+        _open_planner(hub, stack)
         port = await _open_doors(hub, directory, stack)
         if config.discover:
             from ores.hub.discovery import discover  # noqa: PLC0415  after the page
@@ -164,6 +165,7 @@ def _assemble(
         membership=Membership(
             directory, identity, pins, federation, clock, notices=notices, name=config.name
         ),
+        arbiter=arbiter,
         cycle=cycle,
         picture=Picture(clock, federation, arbiter, decisions, notices),
         fanout=fanout,
@@ -195,6 +197,14 @@ def _open_mqtt(hub: Hub, directory: StateDir, stack: AsyncExitStack) -> None:
     from ores.hub.doors.mqtt import door_of  # noqa: PLC0415  memory: most hubs have no broker
 
     _run_beside(stack, door_of(hub, directory, hub.config.mqtt).run(), "MQTT")
+
+
+def _open_planner(hub: Hub, stack: AsyncExitStack) -> None:
+    if hub.config.tariff is None:
+        return
+    from ores.hub.plan.planning import planning_of  # noqa: PLC0415  memory: a hub without a tariff plans nothing
+
+    _run_beside(stack, planning_of(hub, hub.config.tariff).run(), "planning")
 
 
 def _run_beside(stack: AsyncExitStack, work: Coroutine[None, None, None], name: str) -> None:

@@ -35,16 +35,25 @@ class HubProcess:
         port: Of its page, 0 picks a free one.
         join: Address of the conductor at any speed but 1.
         speed: Of the demonstration.
+        tariff: By which it plans, or None.
     """
 
     def __init__(
-        self, clock: Clock, data: Path, *, port: int = 0, join: str | None = None, speed: float = 1.0
+        self,
+        clock: Clock,
+        data: Path,
+        *,
+        port: int = 0,
+        join: str | None = None,
+        speed: float = 1.0,
+        tariff: str | None = None,
     ) -> None:
         self._clock = clock
         self._data = data
         self._port = port
         self._join = join
         self._speed = speed
+        self._tariff = tariff
         self._child: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -57,6 +66,7 @@ class HubProcess:
         command = [sys.executable, "-m", "ores.cli", "hub", "--json", "--data", str(self._data)]
         command += ["--port", str(self._port), "--name", "Demo home", "--no-discover", "--simulated"]
         command += ["--end-with-input"]
+        command += [] if self._tariff is None else ["--tariff", self._tariff]
         if self._join is not None:
             command += ["--join", self._join, "--speed", str(self._speed)]
         else:  # the same wall clock as the home, which lives on a day of its own

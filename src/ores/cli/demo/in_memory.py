@@ -50,6 +50,7 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[MemoryDemo]:
             speed=options.speed,
             commit_every_s=60.0,  # one process: whatever kills the hub ends the run as well
             preferences=options.preferences(),
+            tariff=options.tariff,
         )
         async with open_hub(hub, clock, sessions=sessions) as running:
             yield MemoryDemo(home, running)

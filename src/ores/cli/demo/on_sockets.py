@@ -76,7 +76,14 @@ async def demo(options: DemoOptions, clock: Clock) -> AsyncIterator[Demo]:
         modules = await stack.enter_async_context(on_sockets(home, directory / "devices", seed=options.seed))
         world_port = await stack.enter_async_context(serve_world(home.world, options.world_port))
         join = None if conductor is None else conductor_address(directory)
-        hub = HubProcess(clock, directory / "hub", port=options.port, join=join, speed=options.speed)
+        hub = HubProcess(
+            clock,
+            directory / "hub",
+            port=options.port,
+            join=join,
+            speed=options.speed,
+            tariff=options.tariff,
+        )
         stack.push_async_callback(_end_if_running, hub, clock)
         await hub.start()
         if conductor is not None:

@@ -44,6 +44,7 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
         port: Of the page; 0 picks a free one.
         world_port: Of the world.
         prefer: The owner's preferences, NAME=VALUE.
+        tariff: By which the hub plans, `FILE.json:ID`; None where it does not plan.
     """
 
     headless: bool = False
@@ -58,6 +59,7 @@ class DemoOptions(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8080
     world_port: int = 8090
     prefer: tuple[str, ...] = ()
+    tariff: str | None = None
 
     def check(self) -> None:
         """Refuse what cannot be; see `ConfigError`."""
