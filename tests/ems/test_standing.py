@@ -72,6 +72,14 @@ def test_it_goes_through_days_and_changes_of_the_clock() -> None:
         standing.observe(at_s, np.array([0.3]), np.array([0.3]))
 
 
+def test_a_clock_that_is_set_back_is_believed() -> None:
+    standing = Standing(one(), BATTERY)
+    standing.slots(START_S, 2)
+    assert standing.slots(START_S - SLOT_S, 2)[0].start_s == START_S - SLOT_S
+    fresh = Standing(one(), BATTERY).slots(START_S - SLOT_S, 2)[0]
+    assert standing.slots(START_S - SLOT_S, 2)[0].kept.price == fresh.kept.price
+
+
 def test_it_says_until_when_the_price_stays() -> None:
     noon_s = 1_750_154_400  # 12:00 in Berlin
     slot = Standing(one(), BATTERY).slots(noon_s, 1)[0]

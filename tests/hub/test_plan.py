@@ -63,6 +63,18 @@ def test_it_feeds_the_house_in_dear_hours_and_follows_its_need() -> None:
     run(main, start_utc=DEAR_HOUR)
 
 
+def test_where_the_owner_wants_the_grid_the_plan_holds_it_too() -> None:
+    async def main(clock: Clock) -> None:
+        wants = Preferences(self_consumption=True, ev_mode="off", reserve_pct=0.0, grid_target_w=100.0)
+        house = House(clock, preferences=wants)
+        async with house.hub() as running, planning(running.hub):
+            await clock.sleep(30)
+            assert [p.subject.kind for p in proposed(running.hub)] == ["connection"]
+            assert abs(house.world.grid_w - 100.0) < 20
+
+    run(main, start_utc=DEAR_HOUR)
+
+
 def test_what_is_in_store_is_kept_where_dear_hours_are_still_to_come() -> None:
     async def main(clock: Clock) -> None:
         house = House(clock, preferences=Preferences(self_consumption=True, ev_mode="off", reserve_pct=0.0))

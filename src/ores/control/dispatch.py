@@ -136,9 +136,8 @@ def _follow_grid(house: House, pool: list[BatteryUnit], target: Offer | None, as
         if target is None or total_w > wanted_w:
             unit.say("export_limit", GRID_OBLIGATION, exports[0].source, "takes what may not be exported")
         else:
-            why = (
-                f"; {target.reason}" if target.rank != POLICY else ""
-            )  # the usual target says no more than these
+            # What the owner usually wants says no more than these words.
+            why = f"; {target.reason}" if target.rank != POLICY else ""
             unit.say(target.rule, target.rank, target.source, _words(unit, *cause) + why)
         _name_limits(unit, total_w, asked)
 

@@ -103,7 +103,7 @@ class Standing:
         day = int(local(self.tariff.time_zone, np.array([start_s])).day[0])
         peaks = zip(self.tariff.demand, self._state.peaks, strict=True)
         known = (day, *(round(peak_kw(*both), 6) for both in peaks))
-        if self._laid is not None and known == self._known:
+        if self._laid is not None and known == self._known and start_s >= self._laid.start_s[0]:
             return self._laid
         starts = start_s + SLOT_S * np.arange(_LENGTH)
         laid = tariff.schedule(self.tariff, starts.astype("datetime64[s]"), hours=_SLOT_H)

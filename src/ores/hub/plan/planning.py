@@ -106,8 +106,8 @@ class Planning:
 
     async def _keep_planning(self) -> None:
         while True:
-            facts = await self._something_to_plan_for()
             try:
+                facts = await self._something_to_plan_for()
                 async with planner(self._clock, command=self._command, deadline_s=self._deadline_s) as one:
                     await self._plan(one, facts)
             except OresError as error:
@@ -240,7 +240,11 @@ class Planning:
 
     def _proposals_of(self, want: Wanted) -> list[Proposal]:
         if want.power_w is None:
-            return [_proposal("grid", Subject(kind="connection"), want.grid_w, want.reason)]
+            at_w = (
+                self._preferences.get().grid_target_w
+            )  # what its owner keeps away from the limit, the plan keeps
+            grid_w = want.grid_w if want.grid_w or at_w is UNSET else at_w
+            return [_proposal("grid", Subject(kind="connection"), grid_w, want.reason)]
         dealt = dealt_w(self._arbiter.seen, want.power_w)
         return [
             _proposal(
