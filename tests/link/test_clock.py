@@ -372,3 +372,12 @@ def test_the_same_program_has_the_same_history_run_after_run() -> None:
         return history
 
     assert virtually(main) == virtually(main)
+
+
+def test_a_loop_that_has_ended_hears_no_signals_any_more() -> None:
+    async def main(_: Clock) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: None)
+
+    before = signal.getsignal(signal.SIGTERM)
+    run(main, speed=1)
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -71,4 +71,5 @@ def battery_kw(
         stored + np.where(ways > 0.0, ways * into, ways / out_of), curve.levels_kwh, curve.value
     )
     good = cost <= cost.min() + ENOUGH
-    return float(ways[good][np.argmin(np.abs(ways[good]))] / hours)
+    power_kw = float(ways[good][np.argmin(np.abs(ways[good]))] / hours)
+    return min(max(power_kw, -float(battery.discharge_max_kw)), float(battery.charge_max_kw))

@@ -568,11 +568,24 @@ def run(
     if start_utc is not None and start_utc.tzinfo is None:
         raise ConfigError("start_utc", found=start_utc, allowed="a time with its time zone")
     if speed == 1:
-        with asyncio.Runner(loop_factory=_real_loop) as runner:
+        with _signals_as_before(), asyncio.Runner(loop_factory=_real_loop) as runner:
             return runner.run(main(RealClock(start_utc)))
     clock = VirtualClock(start_utc or datetime.now(UTC), speed or math.inf)
     with asyncio.Runner(loop_factory=clock.new_loop) as runner:
         return runner.run(main(clock))
+
+
+@contextmanager
+def _signals_as_before() -> Iterator[None]:
+    """Who hears signals when a loop has ended is who heard them before it: uvloop leaves its own handlers."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            ours = threading.current_thread() is threading.main_thread()  # nobody else may set them
+            if ours and handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 def _real_loop() -> asyncio.AbstractEventLoop:
