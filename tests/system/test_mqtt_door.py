@@ -15,6 +15,7 @@ import pytest
 from tests.hub.hubhouse import BATTERY, METER, House
 from tests.system.mosquitto import Listener, listening, mosquitto
 
+from ores.adapters.mqtt.broker import Connection
 from ores.hub.run import RunningHub
 from ores.link.clock import RealClock
 from ores.link.errors import ConfigError
@@ -278,6 +279,30 @@ async def test_a_hub_that_is_killed_is_offline_by_its_last_will_and_one_that_end
                     hub.wait(10)
                     assert hub.stdout is not None
                     hub.stdout.close()
+
+
+async def test_a_good_bye_is_said_although_a_cancellation_is_lost(tmp_path: Path, monkeypatch) -> None:
+    publish, values, losses = Connection.publish, asyncio.Event(), []
+
+    async def losing(self: Connection, topic: str, payload: str, **how: bool) -> None:
+        await publish(self, topic, payload, **how)
+        if topic.endswith("power_w") and not losses:
+            values.set()
+            try:
+                await asyncio.sleep(10.0)
+            except asyncio.CancelledError as lost:
+                losses.append(lost)
+
+    monkeypatch.setattr(Connection, "publish", losing)
+    with mosquitto(tmp_path / "broker") as port:
+        home = house(port, tmp_path / "hub")
+        async with listening(port, "ores/+/status") as to:
+            async with home.hub() as running:
+                status = f"{base(running)}/status"
+                await to.until(lambda heard: heard.get(status) == "online")
+                await values.wait()
+            await to.until(lambda heard: heard[status] == "offline", within_s=5.0)
+    assert losses
 
 
 async def test_a_simulated_home_leaves_nothing_with_the_broker(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ class MqttDoor:
         self._told: dict[str, str] = {}
         self._kept_configs: set[str] = set()
         self._births_at_s: list[float] = []
+        self._leaving = False
 
     async def run(self) -> None:
         """Show the hub until cancelled; a broker that is away is tried ever more rarely."""
@@ -105,7 +106,10 @@ class MqttDoor:
         try:
             await asyncio.wait({counting, showing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(counting, showing)
+            self._leaving = True
+            await end(counting)
+            showing.cancel()  # once: a second one would come between it and its good-bye
+            await asyncio.wait({showing})
             self._totals.save()
 
     async def _count(self) -> None:
@@ -141,6 +145,8 @@ class MqttDoor:
             self._hub.notices.clear(NOTICE)
             self._told_of, self._told = {}, {}
             self._kept_configs.clear()
+            if self._leaving:
+                raise asyncio.CancelledError  # again: it was lost to the broker's answer, see `end`
             hearing = asyncio.create_task(self._hear(to), name="MQTT commands")
             telling = asyncio.create_task(self._tell(to), name="MQTT states")
             try:
