@@ -21,7 +21,7 @@ def test_list_names_every_file() -> None:
     )
     files = sorted(path.stem.removeprefix("bench_") for path in (ROOT / "bench").glob("bench_*.py"))
     assert done.stdout.split() == files
-    assert {"control", "history", "hub", "lockstep", "physics", "reaction"} <= set(files)
+    assert {"control", "history", "hub", "lockstep", "modbus", "physics", "reaction"} <= set(files)
 
 
 @pytest.mark.parametrize("name", names())
