@@ -109,19 +109,3 @@ def grid_kwh(case: Case, powers: Floats, *, curtails: bool) -> Floats:
     idle = np.where(case.laid.export_per_kwh < 0.0, np.clip(-grid, 0.0, case.home.pv_kwh), 0.0)
     idle = np.where(case.laid.import_per_kwh < 0.0, case.home.pv_kwh, idle)
     return grid + idle
-
-
-def held(battery: Battery, stored_kwh: float, power_kw: float, hours: float) -> float:
-    """What a battery does when it is told so, mean over the interval; positive charging."""
-    most = min(
-        float(battery.charge_max_kw), (battery.capacity_kwh - stored_kwh) / battery.charge_efficiency / hours
-    )
-    least = min(float(battery.discharge_max_kw), stored_kwh * battery.discharge_efficiency / hours)
-    return min(max(power_kw, -least), most)
-
-
-def after(battery: Battery, stored_kwh: float, power_kw: float, hours: float) -> float:
-    """What is in store after an interval at a power that it can do."""
-    energy = power_kw * hours
-    energy = energy * battery.charge_efficiency if energy > 0.0 else energy / battery.discharge_efficiency
-    return min(max(stored_kwh + energy, 0.0), battery.capacity_kwh)

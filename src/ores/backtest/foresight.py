@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from ores import tariff
-from ores.backtest.case import Case, Told, after
+from ores.backtest.case import Case, Told
 from ores.ems.answer import Plan
+from ores.ems.course import after
 from ores.ems.inputs import Floats, Home
 from ores.ems.planner import Planner
 from ores.tariff.terms import Terms, cost

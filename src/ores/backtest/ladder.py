@@ -9,12 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from ores.backtest.case import Case, Told, after, grid_kwh, held
+from ores.backtest.case import Case, Told, grid_kwh
 from ores.backtest.errors import BacktestError
 from ores.backtest.forecasts import scores
 from ores.backtest.homes import PLAN_STEP_S, Recording, coarser
 from ores.backtest.money import Source, bill, lay
 from ores.backtest.policies import POLICIES, RULES
+from ores.ems.course import after, held
 from ores.ems.inputs import Battery, Floats
 from ores.ems.scores import Score
 from ores.tariff import Tariff

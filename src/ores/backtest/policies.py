@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ores import tariff
-from ores.backtest.case import Case, Told, after, held
+from ores.backtest.case import Case, Told
 from ores.backtest.foresight import oracle
 from ores.control.realtime import battery_kw, for_the_rest
 from ores.control.slots import mode_of
+from ores.ems.course import after, held
 from ores.ems.inputs import Floats
 from ores.ems.rolling import HORIZON_H, Ahead, Rolling
 from ores.tariff.sofar import peak_kw

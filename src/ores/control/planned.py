@@ -9,14 +9,12 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
+from ores.control.drawn import SAME_KW, Foresight, does_of
 from ores.control.realtime import battery_kw, for_the_rest
 from ores.control.words import kilo
 from ores.ems.inputs import Battery
 from ores.ems.rolling import Kept
 from ores.ems.worth import Curve
-
-_SAME_KW = 0.02
-"""Powers that are so near are one: meters see no less."""
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -57,28 +55,32 @@ class Wanted(Struct, frozen=True):
     reason: str
 
 
-def wanted(kept: Kept, moment: Moment, battery: Battery) -> Wanted:
+def wanted(kept: Kept, moment: Moment, battery: Battery, foresight: Foresight | None = None) -> Wanted:
     """What is cheapest for the rest of the slot.
 
     Args:
         kept: What is known of the slot.
         moment: The house now.
         battery: All stores together, with their SoC now.
+        foresight: What was expected of the slot; it is told as long as that is what happens.
     """
     price = for_the_rest(kept.price, moment.slot_h, moment.left_h, moment.bought_kwh)
     curve = kept.value(moment.passed_kwh + moment.usual_kw * moment.left_h)
     power = battery_kw(moment.net_kw, moment.left_h, price, battery, curve)
     grid, net = moment.net_kw + power, moment.net_kw
     stored = battery.soc_pct / 100.0 * battery.capacity_kwh
-    reason = _Words(moment, price.import_per_kwh, price.export_per_kwh, slope(curve, stored))
-    if power * net < 0.0 and (abs(grid) < _SAME_KW or _gives_all(power, net, battery)):
-        return Wanted(None, 0.0, reason.need() if net > 0.0 else reason.sun())
+    if foresight is not None and foresight.does != does_of(power, net):
+        foresight = None
+    words = _Words(moment, price.import_per_kwh, price.export_per_kwh, slope(curve, stored), foresight)
+    told = words.added()
+    if power * net < 0.0 and (abs(grid) < SAME_KW or _gives_all(power, net, battery)):
+        return Wanted(None, 0.0, (words.need() if net > 0.0 else words.sun()) + told)
     for above_kw, _ in price.steps:
-        if abs(grid - above_kw) < _SAME_KW and abs(power) >= _SAME_KW:
-            return Wanted(None, above_kw * 1000.0, reason.step(above_kw))
-    if abs(power) < _SAME_KW:
-        return Wanted(0.0, 0.0, reason.rest(stored, battery))
-    return Wanted(power * 1000.0, 0.0, reason.charging() if power > 0.0 else reason.discharging())
+        if abs(grid - above_kw) < SAME_KW and abs(power) >= SAME_KW:
+            return Wanted(None, above_kw * 1000.0, words.step(above_kw) + told)
+    if abs(power) < SAME_KW:
+        return Wanted(0.0, 0.0, words.rest(stored, battery) + told)
+    return Wanted(power * 1000.0, 0.0, (words.charging() if power > 0.0 else words.discharging()) + told)
 
 
 def slope(curve: Curve, stored_kwh: float) -> float:
@@ -92,7 +94,7 @@ def slope(curve: Curve, stored_kwh: float) -> float:
 def _gives_all(power_kw: float, net_kw: float, battery: Battery) -> bool:
     """Whether it helps the house with all that it can."""
     most = float(battery.charge_max_kw) if power_kw > 0.0 else float(battery.discharge_max_kw)
-    return abs(power_kw) >= most - _SAME_KW and abs(power_kw) <= abs(net_kw)
+    return abs(power_kw) >= most - SAME_KW and abs(power_kw) <= abs(net_kw)
 
 
 class _Words(Struct, frozen=True):
@@ -102,6 +104,19 @@ class _Words(Struct, frozen=True):
     buying: float
     selling: float
     worth: float
+    foresight: Foresight | None
+
+    def added(self) -> str:
+        """What was expected of the slot, as far as it is worth a word."""
+        if self.foresight is None:
+            return ""
+        text, short_kwh = "", self.foresight.sun_short_kwh
+        if self.foresight.does == "charge" and short_kwh is not None:
+            which = "short of" if short_kwh > 0.0 else "beyond"
+            text = f"; sun expected {abs(short_kwh):.1f} kWh {which} the need of the next 24 h"
+        if self.foresight.saves >= 0.005:
+            text += f"; saves {self.foresight.saves:.2f} {self.moment.currency}"
+        return text
 
     def _price(self) -> str:
         until = f" until {self.moment.until}" if self.moment.until else ""

@@ -61,6 +61,18 @@ def stored_kwh(snapshot: Snapshot) -> float | None:
     return total_wh / 1000.0
 
 
+def charge_kwh(snapshot: Snapshot) -> tuple[float, float] | None:
+    """What is in the same stores in all, and what they hold; None where the charge of one is unknown."""
+    total_wh = capacity_wh = 0.0
+    for battery in _ours(snapshot):
+        charge_pct = soc_pct(snapshot, battery)
+        if charge_pct is None:
+            return None
+        total_wh += charge_pct / 100.0 * battery.capacity_wh
+        capacity_wh += battery.capacity_wh
+    return (total_wh / 1000.0, capacity_wh / 1000.0) if capacity_wh else None
+
+
 def dealt_w(snapshot: Snapshot, power_w: float) -> dict[tuple[str, str], float] | None:
     """One power of all stores, as the set-point of each, by module and element.
 

@@ -53,6 +53,8 @@ class Hub:
     owner: Owner
     people: People
     owner_created: Callable[[], Awaitable[None]]
+    plan: Callable[[], object] | None = None
+    """The newest plan, as apps get it; None where nothing is planned by."""
 
     def status(self) -> HubStatus:
         """The hub itself."""

@@ -69,6 +69,11 @@ MAY: Final[dict[tuple[str, str], frozenset[Role]]] = {
 }
 """Method and path below `/ores/v1` or, of the draft, at the root."""
 
+OWN_MAY: Final[dict[tuple[str, str], frozenset[Role]]] = {
+    ("GET", "/x-ores.energy/plan"): READ,
+}
+"""The same, of this hub and not of the standard (chapter 12.4)."""
+
 OPEN: Final = frozenset(
     {("GET", "/session"), ("POST", "/session"), ("DELETE", "/session"), ("POST", "/owner")}
 )
@@ -94,7 +99,7 @@ def check(caller: Caller, method: str, path: str) -> None:
     Raises:
         ApiError: Says what the caller is and who may.
     """
-    may = MAY.get((method, path), frozenset())
+    may = MAY.get((method, path)) or OWN_MAY.get((method, path), frozenset())
     if caller.role not in may:
         allowed = ", ".join(role for role in ROLES if role in may) or "nobody"
         raise ApiError("forbidden", f"you are {caller.role} here; {method} {path} is for {allowed}")

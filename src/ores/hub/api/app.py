@@ -53,6 +53,9 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 )
 """Method, path below `/ores/v1`, and who answers."""
 
+OWN_ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (("GET", "/x-ores.energy/plan", handlers.get_plan),)
+"""The same, of this hub and not of the standard (chapter 12.4)."""
+
 _QUERIES: Final = {
     "/history": frozenset({"series", "start", "end", "max_points"}),
     "/decisions": frozenset({"module", "element", "limit", "before"}),
@@ -77,7 +80,7 @@ def make_app(hub: Hub) -> web.Application:
     app[GUARD] = guard
     app.on_response_prepare.append(_sign)
     people.prepare(app)
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *OWN_ROUTES):
         app.router.add_route(method, BASE_PATH + path, handler)
     for method, path, handler in DRAFT_PATHS:
         app.router.add_route(method, path, handler)

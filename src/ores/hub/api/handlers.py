@@ -75,6 +75,14 @@ async def get_flexibility(request: web.Request) -> web.Response:
     return answer(hub_of(request).flexibility())
 
 
+async def get_plan(request: web.Request) -> web.Response:
+    """`GET /x-ores.energy/plan`: what the hub expects, and means to do."""
+    plan = hub_of(request).plan
+    if plan is None:
+        raise ApiError("not_found", "this hub plans nothing, as it knows no tariff: start it with --tariff")
+    return answer(plan())
+
+
 async def get_proposals(request: web.Request) -> web.Response:
     """`GET /proposals`: those that hold; a utility reads nothing of the home, so only its own."""
     hub = hub_of(request)

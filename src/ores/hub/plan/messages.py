@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from ores.control.drawn import Does, Foresight
 from ores.control.stores import Stores
 from ores.ems.rolling import Kept
 from ores.ems.standing import Slot
@@ -23,6 +24,7 @@ class Past(msgspec.Struct, frozen=True):
     start_s: list[int]
     net_kwh: list[float | None]
     bought_kwh: list[float | None]
+    pv_kwh: list[float | None] = []
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -36,6 +38,7 @@ class Ask(msgspec.Struct, frozen=True):
         past: What has passed since the last question.
         start_s: Of the slot that runs.
         count: Of slots wanted.
+        stored_kwh: Above what is kept; None where it is unknown, and the plan is not drawn.
     """
 
     tariff_json: str
@@ -45,6 +48,7 @@ class Ask(msgspec.Struct, frozen=True):
     past: Past
     start_s: int
     count: int
+    stored_kwh: float | None = None
 
 
 class ToldSlot(msgspec.Struct, frozen=True):
@@ -59,6 +63,44 @@ class ToldSlot(msgspec.Struct, frozen=True):
     steps: list[tuple[float, float]]
 
 
+class Band(msgspec.Struct, frozen=True):
+    """A quantity that is expected, slot by slot, in kWh; None is unknown."""
+
+    low: list[float | None]
+    mean: list[float | None]
+    high: list[float | None]
+
+
+class Picture(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as it is drawn: what it comes to if things come as expected.
+
+    Attributes:
+        start_s: Of the first slot; the others follow without a gap.
+        import_per_kwh: Of each slot.
+        export_per_kwh: Of each slot.
+        net_kwh: Load less PV in each slot.
+        load: What the house uses.
+        pv: What the sun gives, >= 0.
+        battery_kw: Of all stores, positive charging.
+        stored_kwh: After each slot, above what is kept.
+        does: In each slot.
+        costs: As planned, with stores that only follow the house, and without any.
+        foresights: Of the first slots.
+    """
+
+    start_s: int
+    import_per_kwh: list[float]
+    export_per_kwh: list[float]
+    net_kwh: list[float]
+    load: Band
+    pv: Band
+    battery_kw: list[float]
+    stored_kwh: list[float]
+    does: list[Does]
+    costs: tuple[float, float, float]
+    foresights: list[Foresight]
+
+
 class Told(msgspec.Struct, frozen=True):
     """What the planner answers; `error` alone where it could not."""
 
@@ -66,17 +108,19 @@ class Told(msgspec.Struct, frozen=True):
     levels_kwh: list[float] = []
     persistence: float = 0.0
     trust: float = 0.0
+    picture: Picture | None = None
     error: str = ""
 
 
-def told(slots: list[Slot]) -> Told:
-    """Slots as they are sent."""
+def told(slots: list[Slot], picture: Picture | None = None) -> Told:
+    """Slots and their picture as they are sent."""
     kept = slots[0].kept
     return Told(
         [_told(slot) for slot in slots],
         kept.levels_kwh.tolist(),
         kept.persistence,
         kept.trust,
+        picture,
     )
 
 
@@ -116,3 +160,26 @@ def slots(message: Told, start_s: int) -> list[Slot]:
         kept = Kept(outcomes, levels, after, message.persistence, message.trust, price)
         made.append(Slot(one.start_s, kept, one.same_until_s))
     return made
+
+
+def picture(message: Told, start_s: int) -> Picture | None:
+    """The picture as it was sent, checked; nothing is done by it, but people see it.
+
+    Raises:
+        ValueError: Says what is not as it must be.
+    """
+    one = message.picture
+    if one is None:
+        return None
+    count = len(one.does)
+    columns = [one.import_per_kwh, one.export_per_kwh, one.net_kwh, one.battery_kw, one.stored_kwh]
+    bands = [part for band in (one.load, one.pv) for part in (band.low, band.mean, band.high)]
+    lengths = {len(column) for column in columns} | {len(part) for part in bands}
+    if one.start_s != start_s or not count or lengths != {count}:
+        raise ValueError("its picture is of another shape")
+    numbers = [value for column in columns for value in column]
+    numbers += [value for part in bands for value in part if value is not None]
+    numbers += [*one.costs, *(foresight.saves for foresight in one.foresights)]
+    if not np.isfinite(numbers).all():
+        raise ValueError("its picture is not made of numbers")
+    return one

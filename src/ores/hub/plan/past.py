@@ -24,9 +24,10 @@ def past(history: History, since_s: int, until_s: int) -> Past:
         Unavailable: The history cannot be read.
     """
     if since_s >= until_s:
-        return Past([], [], [])
+        return Past([], [], [], [])
     edges = [float(at) for at in range(since_s, until_s + 1, SLOT_S)]
-    grid, battery = history.totals([(HOUSE, "grid_w"), (HOUSE, "battery_w")], edges).series
+    asked = [(HOUSE, "grid_w"), (HOUSE, "battery_w"), (HOUSE, "pv_w")]
+    grid, battery, sun = history.totals(asked, edges).series
     hours = SLOT_S / 3600.0
     net: list[float | None] = []
     bought: list[float | None] = []
@@ -38,4 +39,8 @@ def past(history: History, since_s: int, until_s: int) -> Past:
         bought.append(max(0.0, grid_w) * hours / 1000.0)
         known = battery_w is not None and stores >= _LEAST_SAMPLES
         net.append((grid_w - battery_w) * hours / 1000.0 if known and battery_w is not None else None)
-    return Past([int(at) for at in edges[:-1]], net, bought)
+    pv = [
+        None if pv_w is None or count < _LEAST_SAMPLES else max(0.0, -pv_w) * hours / 1000.0
+        for count, pv_w in zip(sun.n, sun.mean, strict=True)
+    ]
+    return Past([int(at) for at in edges[:-1]], net, bought, pv)

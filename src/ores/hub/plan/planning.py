@@ -12,15 +12,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET
 
+from ores.control.drawn import Foresight
 from ores.control.planned import Moment, Wanted, wanted
-from ores.control.stores import Stores, dealt_w, stored_kwh, stores
+from ores.control.stores import Stores, charge_kwh, dealt_w, stored_kwh, stores
 from ores.ems.standing import SLOT_S, Slot
 from ores.hub.hub import Hub
-from ores.hub.plan import messages
+from ores.hub.plan import messages, shown
+from ores.hub.plan.drawing import battery
 from ores.hub.plan.past import DAYS, past
 from ores.hub.plan.process import COMMAND, DEADLINE_S, Planner, PlannerFailed, planner
 from ores.hub.plan.tariff_file import chosen, read
-from ores.hub.plan.worker import battery
 from ores.link.errors import OresError
 from ores.model import Proposal, Subject, Wish
 
@@ -85,11 +86,22 @@ class Planning:
         self._tariff = tariff
         one = chosen(*tariff)
         self._currency, self._zone = one.currency, ZoneInfo(one.time_zone)
+        self._head = shown.Head(
+            by=SOURCE,
+            forecast_by="habits",
+            tariff=tariff[1],
+            currency=one.currency,
+            time_zone=one.time_zone,
+            slot_s=SLOT_S,
+        )
         self._command = command
         self._deadline_s = deadline_s
         self._wait_s = BACK_OFF_S[0]
         self._slots: list[Slot] = []
         self._facts: Stores | None = None
+        self._made: shown.Made | None = None
+        self._foresights: dict[int, Foresight] = {}
+        self._why_none = "the first one is being made"
         self._running: _Running | None = None
         self._said: dict[str, tuple[Proposal, float]] = {}
 
@@ -101,6 +113,16 @@ class Planning:
                 both.create_task(self._keep_acting(), name="plan")
         finally:
             self._proposals.remove_source(SOURCE)
+
+    def plan(self) -> shown.Plan:
+        """The newest plan, as it is shown.
+
+        Raises:
+            Unavailable: There is none; says why.
+        """
+        if self._made is None:
+            raise shown.none_yet(self._why_none)
+        return shown.shown(self._head, self._made)
 
     # -- asking, once a slot
 
@@ -138,6 +160,8 @@ class Planning:
         since_s = self._slot_start_s() - DAYS * 86_400
         while True:
             start_s = self._slot_start_s()
+            stored, charge = stored_kwh(self._arbiter.seen), charge_kwh(self._arbiter.seen)
+            made = self._clock.utc()
             question = messages.Ask(
                 tariff_json=text,
                 tariff_id=self._tariff[1],
@@ -146,13 +170,27 @@ class Planning:
                 past=await self._past(since_s, start_s),
                 start_s=start_s,
                 count=SLOTS,
+                stored_kwh=stored,
             )
             answer = await one.ask(question)
             try:
-                slots = messages.slots(answer, start_s)
+                slots, picture = messages.slots(answer, start_s), messages.picture(answer, start_s)
             except ValueError as error:
                 raise PlannerFailed(f"the planner's answer cannot be used: {error}") from None
             self._slots, self._facts = slots, facts
+            self._made, self._why_none = None, "the charge of a store is not known"
+            if picture is not None and stored is not None and charge is not None:
+                self._made = shown.Made(
+                    picture=picture,
+                    made=made,
+                    stored_kwh=stored,
+                    charge_kwh=charge[0],
+                    capacity_kwh=charge[1],
+                )
+            foresights = () if picture is None else picture.foresights
+            self._foresights = {
+                start_s + number * SLOT_S: one_slot for number, one_slot in enumerate(foresights)
+            }
             self._wait_s = BACK_OFF_S[0]
             self._notices.clear(NOTICE)
             text, since_s = "", start_s
@@ -167,10 +205,12 @@ class Planning:
             return await asyncio.to_thread(past, self._history, since_s, until_s)
 
     def _missing(self, why: str) -> None:
+        self._why_none = why
         self._notices.raise_(NOTICE, f"there is no plan, the house runs on its rules: {why}")
 
     def _forget(self) -> None:
         self._slots = []
+        self._made, self._why_none = None, "it is being made anew"
         self._withdraw()
 
     def _stores(self) -> Stores | None:
@@ -207,7 +247,8 @@ class Planning:
             self._withdraw()
             return
         soc_pct = min(100.0, kwh / self._facts.capacity_kwh * 100.0)
-        want = wanted(slot.kept, moment, battery(self._facts, soc_pct))
+        foresight = self._foresights.get(slot.start_s)
+        want = wanted(slot.kept, moment, battery(self._facts, soc_pct), foresight)
         self._propose(self._proposals_of(want))
 
     def _moment(self, slot: Slot, now_s: float, net_kw: float, grid_kw: float) -> Moment:
@@ -303,9 +344,11 @@ def _differ(before: Proposal, now: Proposal) -> bool:
 
 
 def planning_of(hub: Hub, spec: str) -> Planning:
-    """That of a hub.
+    """That of a hub, which shows its plan from now on.
 
     Raises:
         ConfigError: The tariff cannot be planned by; says why.
     """
-    return Planning(hub, read(spec))
+    made = Planning(hub, read(spec))
+    hub.plan = made.plan
+    return made

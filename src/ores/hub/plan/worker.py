@@ -10,23 +10,10 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 
-from ores.control.stores import Stores
-from ores.ems.inputs import Battery
 from ores.ems.standing import Standing
+from ores.hub.plan.drawing import battery, drawn
 from ores.hub.plan.messages import LENGTH_BYTES, Ask, Past, Told, told
 from ores.hub.plan.tariff_file import chosen
-
-
-def battery(stores: Stores, soc_pct: float = 0.0) -> Battery:
-    """All stores as one, as values are made for it and acted on."""
-    return Battery(
-        capacity_kwh=stores.capacity_kwh,
-        soc_pct=soc_pct,
-        charge_max_kw=stores.charge_max_kw,
-        discharge_max_kw=stores.discharge_max_kw,
-        charge_efficiency=stores.charge_efficiency,
-        discharge_efficiency=stores.discharge_efficiency,
-    )
 
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
@@ -39,7 +26,8 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
                 one = chosen(ask.tariff_json, ask.tariff_id)
                 standing = Standing(one, battery(ask.stores), sells=ask.sells)
             _observe(standing, ask.past)
-            answer = told(standing.slots(ask.start_s, ask.count))
+            picture = None if ask.stored_kwh is None else drawn(standing, ask, ask.stored_kwh)
+            answer = told(standing.slots(ask.start_s, ask.count), picture)
         except Exception as error:  # noqa: BLE001  whatever it is, the hub tells a person, and starts anew
             answer = Told(error=f"{type(error).__name__}: {error}")
         body = msgspec.msgpack.encode(answer)
@@ -52,7 +40,8 @@ def _observe(standing: Standing, past: Past) -> None:
         return [math.nan if value is None else value for value in values]
 
     start_s = np.array(past.start_s, dtype=np.int64)
-    standing.observe(start_s, np.array(known(past.net_kwh)), np.array(known(past.bought_kwh)))
+    net, bought, pv = (np.array(known(one)) for one in (past.net_kwh, past.bought_kwh, past.pv_kwh))
+    standing.observe(start_s, net, bought, pv)
 
 
 def _frame(questions: BinaryIO) -> bytes | None:
