@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -247,11 +247,41 @@ def test_with_any_devices_there_is_a_plan(home: Home) -> None:
     kept_in_car(home, plan)
 
 
+@given(home=equipped(), data=st.data())
+@settings(max_examples=20, deadline=None)
+def test_devices_that_may_do_more_never_cost_more(home: Home, data: st.DataObject) -> None:
+    (ev,), (appliance,), (heat,) = home.evs, home.appliances, home.heats
+    freer = (
+        {"evs": (replace(ev, charge_min_kw=0.0, discharge_max_kw=ev.discharge_max_kw + 1.0),)},
+        {"evs": (replace(ev, target_pct=0.0, soc_min_pct=0.0),)},
+        {"appliances": (replace(appliance, may_start=here(len(home.terms.hours))),)},
+        {"heats": (replace(heat, power_min_kw=0.0, power_max_kw=heat.power_max_kw + 1.0),)},
+        {"heats": (replace(heat, comfort_min_c=0.0, comfort_max_c=99.0),)},
+    )
+    before = Planner().plan(home)
+    after = Planner().plan(replace(home, **data.draw(st.sampled_from(freer))))
+    near = 1e-4 * max(dearest(home), abs(before.objective), abs(after.objective))
+    assert after.objective <= before.objective + near
+
+
+@pytest.mark.parametrize("kind", ["evs", "heats"])
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_no_number_of_a_device_may_be_none(kind: str, value: float) -> None:
+    home = Home(terms=terms([0.1] * 4, [0.0] * 4), load_kw=0.0)
+    device: Ev | Heat = car() if kind == "evs" else tank(discomfort_per_kh=1.0)
+    for number in fields(device):
+        if number.name != "connected":
+            with pytest.raises(InputError) as caught:
+                Planner().plan(replace(home, **{kind: (replace(device, **{number.name: value}),)}))
+            assert caught.value.name.startswith(f"{kind}[0].{number.name}")
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
         ({"evs": (car(soc_pct=np.nan),)}, "evs[0].soc_pct"),
         ({"evs": (car(connected=here(3)),)}, "evs[0].connected"),
+        ({"appliances": (washer(step_h=np.nan),)}, "appliances[0].step_h"),
         ({"appliances": (washer(step_h=0.0),)}, "appliances[0].step_h"),
         ({"appliances": (washer(profile_kw=np.array([1.0, np.nan])),)}, "appliances[0].profile_kw[1]"),
         ({"heats": (tank(cop=0.0),)}, "heats[0].cop"),

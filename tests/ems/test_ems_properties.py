@@ -15,7 +15,7 @@ from ores.ems.answer import Plan
 from ores.ems.inputs import Battery, Home, InputError
 from ores.ems.planner import Planner
 from ores.ems.weights import dearest
-from ores.tariff.terms import Terms, TierTerm
+from ores.tariff.terms import PeakTerm, Terms, TierTerm
 
 NEAR = 1e-5
 
@@ -26,7 +26,10 @@ def close(home: Home, *plans: Plan) -> float:
 
 
 def kept_physics(home: Home, plan: Plan) -> None:
-    """Energy is nowhere made or lost but in the batteries' losses."""
+    """Energy is nowhere made or lost but in the batteries' losses.
+
+    A battery that charges and discharges at once would lose more than those of its net power.
+    """
     hours = home.terms.hours
     load = np.broadcast_to(home.load_kw, hours.shape)
     assert plan.grid_kw + plan.pv_kept_kw - load - plan.battery_kw.sum(axis=0) == pytest.approx(
@@ -131,6 +134,61 @@ def test_a_currency_changes_nothing_but_the_figures(home: Home, factor: float) -
     assert two.objective / dearest(other) == pytest.approx(one.objective / unit, abs=close(home, one) / unit)
 
 
+@given(home=homes(), factor=st.sampled_from([0.1, 10.0]))
+@settings(max_examples=25, deadline=None)
+def test_a_home_as_large_again_pays_as_much_again(home: Home, factor: float) -> None:
+    """As if kW and kWh were of another size."""
+    t = home.terms
+    larger = replace(
+        home,
+        terms=replace(
+            t,
+            peaks=tuple(replace(peak, so_far_kw=peak.so_far_kw * factor) for peak in t.peaks),
+            tiers=tuple(replace(tier, left_kwh=tier.left_kwh * factor) for tier in t.tiers),
+        ),
+        batteries=tuple(
+            replace(
+                battery,
+                capacity_kwh=battery.capacity_kwh * factor,
+                charge_max_kw=battery.charge_max_kw * factor,
+                discharge_max_kw=battery.discharge_max_kw * factor,
+            )
+            for battery in home.batteries
+        ),
+        **{
+            name: getattr(home, name) * factor
+            for name in ("load_kw", "pv_available_kw", "import_max_kw", "export_max_kw")
+        },
+    )
+    one, two = Planner().plan(home), Planner().plan(larger)
+    near = max(close(home, one), close(larger, two) / factor)
+    assert two.objective / factor == pytest.approx(one.objective, abs=near)
+
+
+@given(home=homes())
+@settings(max_examples=30, deadline=None)
+def test_where_nothing_is_violated_the_objective_is_what_is_paid(home: Home) -> None:
+    """Neither what is bought and sold at once nor a price that is not real has a part in it."""
+    plan = Planner().plan(home)
+    if not plan.violations:
+        assert plan.objective == pytest.approx(plan.cost - plan.end_value, abs=close(home, plan))
+
+
+@given(home=homes(), data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_one_more_battery_never_costs_more(home: Home, data: st.DataObject) -> None:
+    """Nothing is asked of it: it is empty, has no reserve, and may stay so."""
+    another = Battery(
+        capacity_kwh=data.draw(st.sampled_from([1.0, 13.5])),
+        soc_pct=0.0,
+        charge_max_kw=3.0,
+        discharge_max_kw=3.0,
+    )
+    before = Planner().plan(home)
+    after = Planner().plan(replace(home, batteries=(*home.batteries, another)))
+    assert after.objective <= before.objective + close(home, before, after)
+
+
 @given(home=homes(most=8))
 @settings(max_examples=30, deadline=None)
 def test_cutting_intervals_in_two_never_costs_more(home: Home) -> None:
@@ -201,3 +259,18 @@ def test_a_value_of_a_battery_that_is_none_is_named(name: str, value: float) -> 
 def test_a_price_that_is_none_is_named(name: str) -> None:
     with pytest.raises(InputError, match=rf"terms\.{name}\[1\] is nan; allowed"):
         Planner().plan(replace(PLAIN, terms=replace(PLAIN.terms, **{name: np.array([0.1, math.nan])})))
+
+
+@pytest.mark.parametrize("name", ["price_per_kw", "so_far_kw", "begun_kwh", "begun_hours"])
+@pytest.mark.parametrize("value", [math.nan, -1.0, math.inf])
+def test_a_value_of_a_peak_that_is_none_is_named(name: str, value: float) -> None:
+    peak = replace(PeakTerm(1.0, np.array([0, 1])), **{name: value})
+    with pytest.raises(InputError, match=rf"terms\.peaks\[0\]\.{name}"):
+        Planner().plan(replace(PLAIN, terms=replace(PLAIN.terms, peaks=(peak,))))
+
+
+@pytest.mark.parametrize("name", ["extra_per_kwh", "left_kwh"])
+def test_a_value_of_a_tier_that_is_none_is_named(name: str) -> None:
+    tier = replace(TierTerm(0.1, np.array([True, True]), 1.0), **{name: math.nan})
+    with pytest.raises(InputError, match=rf"terms\.tiers\[0\]\.{name}"):
+        Planner().plan(replace(PLAIN, terms=replace(PLAIN.terms, tiers=(tier,))))
