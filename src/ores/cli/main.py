@@ -121,6 +121,13 @@ def hub(
             envvar="ORES_MQTT",
         ),
     ] = None,
+    sunspec: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS:]PORT[?control=yes]",
+            help="Be a SunSpec device over Modbus TCP there; on this machine alone unless ADDRESS says more.",
+        ),
+    ] = None,
     tariff: Annotated[
         str | None, typer.Option(metavar="FILE.json:ID", help="Plan the batteries by this tariff.")
     ] = None,
@@ -146,6 +153,7 @@ def hub(
         simulated=simulated,
         speed=speed,
         mqtt=mqtt,
+        sunspec=sunspec,
         tariff=tariff,
     )
     run.hub(config, join=join, start_utc=clock, end_with_input=end_with_input, as_json=as_json)

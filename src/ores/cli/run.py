@@ -40,7 +40,10 @@ def hub(
 
     def ready(running: RunningHub) -> None:
         if as_json:
-            _print_json({"url": running.url})
+            told = {"url": running.url}
+            if running.sunspec_port:
+                told["sunspec"] = f"port {running.sunspec_port}"
+            _print_json(told)
         else:
             Console(stderr=True).print(f"The hub runs. Page: [bold]{running.url}[/]   (Ctrl-C stops it)")
 

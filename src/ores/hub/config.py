@@ -32,6 +32,7 @@ class HubConfig:
         live_per_s: Pictures of the house per second of the wall that a page gets at most.
         preferences: Before the owner has said anything; None for the usual ones.
         mqtt: Address of a broker to which the house is shown, `mqtt://user:password@host:1883`; or None.
+        sunspec: Where the house is shown as a SunSpec device, `[ADDRESS:]PORT[?control=yes]`; or None.
         tariff: By which it plans, `FILE.json:ID`; None where it does not plan.
     """
 
@@ -49,6 +50,7 @@ class HubConfig:
     live_per_s: float = 1.0
     preferences: Preferences | None = None
     mqtt: str | None = field(default=None, repr=False)  # it may hold a password
+    sunspec: str | None = None
     tariff: str | None = None
 
     def check(self) -> None:
@@ -66,8 +68,9 @@ class HubConfig:
             raise ConfigError(
                 "--listen", found=self.listen, allowed="an address of this machine, such as 0.0.0.0 or ::"
             )
-        if self.mqtt is not None and self.speed is not None:
-            raise ConfigError("--mqtt", found=f"a speed of {self.speed:g}", allowed="only in real time")
+        for setting, told in (("--mqtt", self.mqtt), ("--sunspec", self.sunspec)):
+            if told is not None and self.speed is not None:
+                raise ConfigError(setting, found=f"a speed of {self.speed:g}", allowed="only in real time")
         if not 0 < self.live_per_s <= 20:
             raise ConfigError("live_per_s", found=self.live_per_s, allowed="above 0, at most 20")
 

@@ -43,11 +43,13 @@ class RunningHub:
     Attributes:
         hub: Its parts.
         port: Of the page on this machine; 0 where there is none.
+        sunspec_port: Where it is a SunSpec device; 0 where it is none.
     """
 
-    def __init__(self, hub: Hub, port: int) -> None:
+    def __init__(self, hub: Hub, port: int, sunspec_port: int = 0) -> None:
         self.hub = hub
         self.port = port
+        self.sunspec_port = sunspec_port
 
     @property
     def url(self) -> str:
@@ -109,13 +111,14 @@ async def open_hub(
             "history",
         )
         _open_mqtt(hub, directory, stack)
+        sunspec_port = await _open_sunspec(hub, directory, stack)
         _open_planner(hub, stack)
         port = await _open_doors(hub, directory, stack)
         if config.discover:
             from ores.hub.discovery import discover  # noqa: PLC0415  after the page
 
             _run_beside(stack, discover(hub.membership, hub.notices, clock, config.interfaces), "discovery")
-        yield RunningHub(hub, port)
+        yield RunningHub(hub, port, sunspec_port)
 
 
 def _assemble(
@@ -197,6 +200,17 @@ def _open_mqtt(hub: Hub, directory: StateDir, stack: AsyncExitStack) -> None:
     from ores.hub.doors.mqtt import door_of  # noqa: PLC0415  memory: most hubs have no broker
 
     _run_beside(stack, door_of(hub, directory, hub.config.mqtt).run(), "MQTT")
+
+
+async def _open_sunspec(hub: Hub, directory: StateDir, stack: AsyncExitStack) -> int:
+    if hub.config.sunspec is None:
+        return 0
+    from ores.hub.doors.sunspec import door_of  # noqa: PLC0415  memory: most hubs are no such device
+
+    door = door_of(hub, directory, hub.config.sunspec)
+    await door.open()
+    _run_beside(stack, door.run(), "SunSpec")
+    return door.port
 
 
 def _open_planner(hub: Hub, stack: AsyncExitStack) -> None:

@@ -28,6 +28,7 @@ from ores.adapters.mqtt.address import Broker, broker_of
 from ores.adapters.mqtt.broker import Connection, Message, Will, connected, end, tls_of
 from ores.control.topology import compile_topology
 from ores.hub.doors import mqtt_energy
+from ores.hub.doors.known import descriptions, shape_now, states
 from ores.hub.doors.mqtt_controls import Controls
 from ores.hub.doors.mqtt_energy import Totals
 from ores.hub.doors.mqtt_entities import (
@@ -42,7 +43,7 @@ from ores.hub.doors.mqtt_entities import (
 from ores.hub.hub import Hub
 from ores.hub.state_dir import StateDir
 from ores.link.errors import ConfigError, OresError
-from ores.model import Description, ElementState, ModuleLive
+from ores.model import ModuleLive
 
 OPTIONS: Final = ("control", "currency", "discovery", "every_s")
 DISCOVERY: Final = "homeassistant"
@@ -117,7 +118,7 @@ class MqttDoor:
             await self._clock.sleep(COUNT_S)
             try:
                 self._look_at_shape()
-                self._totals.look(self._states(), self._clock.now())
+                self._totals.look(states(self._hub), self._clock.now())
             except Exception as error:  # noqa: BLE001  a defect of this door must not stop the counting for ever
                 if self._hub.notices.raise_(NOTICE, f"{type(error).__name__}: {error}", level="error"):
                     _log.exception("the MQTT door cannot count")
@@ -261,18 +262,13 @@ class MqttDoor:
                 await to.publish(f"{self._base}/{topic}", payload, retain=retain)
                 self._told[topic] = payload
 
-    def _descriptions(self) -> list[Description]:
-        links = self._hub.federation.links.values()
-        return [link.description for link in links if link.description is not None]
-
     def _look_at_shape(self) -> None:
         """Entities follow the modules that there are."""
-        links = self._hub.federation.links.values()
-        shape = [(link.id, id(link.description), link.watch_only) for link in links]
+        shape = shape_now(self._hub)
         if shape == self._shape:
             return
         self._shape = shape
-        described = self._descriptions()
+        described = descriptions(self._hub)
         topology = compile_topology(described)
         parts = mqtt_energy.house_parts(topology, described)
         self._totals.describe(parts)
@@ -293,25 +289,15 @@ class MqttDoor:
     def _values(self) -> Mapping[str, str]:
         live = self._hub.live()
         told = dict(house_values(live.flow))
-        for description in self._descriptions():
+        for description in descriptions(self._hub):
             module = live.modules.get(description.id) or ModuleLive(status="gone", elements={})
             told |= module_values(description, module)
             told[f"{description.id}/status"] = ONLINE if module.status == "online" else OFFLINE
         told |= price_values(self._hub.preferences.get())
-        told |= self._totals.values(self._descriptions())
+        told |= self._totals.values(descriptions(self._hub))
         if self._controls is not None:
             told |= self._controls.values()
         return {topic: payload for topic, payload in told.items() if self._is_shown(topic)}
-
-    def _states(self) -> dict[str, ElementState]:
-        """What is known now, by `module/element`."""
-        now_s = self._clock.now()
-        return {
-            f"{link.id}/{name}": state
-            for link in self._hub.federation.links.values()
-            if link.state is not None and link.is_fresh(now_s)
-            for name, state in link.state.elements.items()
-        }
 
     def _is_shown(self, topic: str) -> bool:
         return topic in self._entities or topic.endswith("/status")

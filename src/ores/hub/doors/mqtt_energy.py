@@ -76,17 +76,9 @@ class Part(msgspec.Struct, frozen=True):
 
 def house_parts(topology: Topology, descriptions: Sequence[Description]) -> list[Part]:
     """The counters of the house; a home without a battery has none for it."""
-    counting = {
-        f"{description.id}/{one.id}"
-        for description in descriptions
-        for one in description.elements
-        if one.capabilities.energy is not UNSET
-    }
 
     def part(point: str, name: str, keys: Sequence[str], *, out: bool) -> Part:
-        end = "energy_out_kwh" if out else "energy_in_kwh"
-        counted = tuple(f"{key}/{end}" for key in keys if key in counting)
-        return Part(f"{HOUSE}/{point}", name, out, counted, tuple(key for key in keys if key not in counting))
+        return part_of(f"{HOUSE}/{point}", name, keys, descriptions, out=out)
 
     found = []
     if topology.meter is not None and not topology.rivals:
@@ -100,6 +92,21 @@ def house_parts(topology: Topology, descriptions: Sequence[Description]) -> list
         found.append(part("battery_charged_kwh", "Battery charged", stores, out=False))
         found.append(part("battery_discharged_kwh", "Battery discharged", stores, out=True))
     return found
+
+
+def part_of(
+    topic: str, name: str, keys: Sequence[str], descriptions: Sequence[Description], *, out: bool
+) -> Part:
+    """A counter of the house, made of these elements (`module/element`)."""
+    counting = {
+        f"{description.id}/{one.id}"
+        for description in descriptions
+        for one in description.elements
+        if one.capabilities.energy is not UNSET
+    }
+    end = "energy_out_kwh" if out else "energy_in_kwh"
+    counted = tuple(f"{key}/{end}" for key in keys if key in counting)
+    return Part(topic, name, out, counted, tuple(key for key in keys if key not in counting))
 
 
 def _keys(places: Sequence[Place]) -> list[str]:
@@ -126,12 +133,14 @@ class Totals:
     Args:
         directory: Keeps them.
         notices: Learn of a file that is damaged, or cannot be written.
+        file: Where; each door keeps its own.
     """
 
-    def __init__(self, directory: StateDir, notices: Notices) -> None:
+    def __init__(self, directory: StateDir, notices: Notices, file: str = FILE) -> None:
         self._directory: Final = directory
         self._notices: Final = notices
-        kept = directory.load(FILE, Kept, lambda code, text: _tell(notices, code, text)) or Kept()
+        self._file: Final = file
+        kept = directory.load(file, Kept, lambda code, text: _tell(notices, code, text)) or Kept()
         self._counted: Final = dict(kept.counted)
         self._house_wh: Final = dict(kept.house_wh)
         self._summed_wh: Final[dict[str, float]] = {}
@@ -181,13 +190,20 @@ class Totals:
             told[part.topic] = kwh(self._house_wh.get(part.topic))
         return told
 
+    def known_wh(self) -> dict[str, float]:
+        """All that is known now, in Wh, by topic, of elements as of the house."""
+        own = {topic: told_wh for topic, told_wh in self._now.items() if told_wh is not None}
+        return own | {
+            part.topic: wh for part in self._parts if (wh := self._house_wh.get(part.topic)) is not None
+        }
+
     def save(self) -> None:
         """Keep them; where that fails they go on, and somebody is told."""
         for topic, summed_wh in self._summed_wh.items():
             self._house_wh[topic] = self._house_wh.get(topic, 0.0) + summed_wh
         self._summed_wh.clear()
         try:
-            self._directory.save(FILE, Kept(self._counted, self._house_wh))
+            self._directory.save(self._file, Kept(self._counted, self._house_wh))
         except ConfigError as error:
             self._notices.raise_(NOTICE, error.detail)
         else:
