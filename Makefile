@@ -28,8 +28,9 @@ lint: setup
 	$(BIN)/python -m tools.generate --check
 	$(BIN)/python -m tools.policy
 
+# Two at once, for much of it waits.
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # Long replays, soaks and fuzzing as well.
 test-all: lint

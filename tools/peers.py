@@ -75,7 +75,8 @@ def _run(name: str, command: list[str]) -> None:
 
 def main() -> int:
     """Run the tests marked `peers`."""
-    code = subprocess.run([sys.executable, "-m", "pytest", "-m", "peers"], check=False).returncode
+    pytest = [sys.executable, "-m", "pytest", "-m", "peers", "-n", "2"]  # for nearly all of it waits
+    code = subprocess.run(pytest, check=False).returncode
     if code == NO_TESTS_COLLECTED:
         print("no test against a peer exists yet")
         return 0
