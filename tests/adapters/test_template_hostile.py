@@ -155,6 +155,13 @@ def test_registers_are_read_as_the_types_say(
     assert number(Point(at=0, type=kind, words=order), registers) == value
 
 
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_registers_kept_for_a_point_of_another_size_are_no_value(kind: str) -> None:
+    point = Point(at=0, type=kind)
+    assert number(point, [1] * (point.size + 1)) is None
+    assert number(point, [1] * (point.size - 1)) is None
+
+
 def test_a_tenth_is_a_tenth() -> None:
     assert number(Point(at=0, scale=0.1, unit="V"), [2301]) == 230.1
     assert number(Point(at=0, scale=0.1, unit="V", none=(0xFFFF,)), [0xFFFF]) is None

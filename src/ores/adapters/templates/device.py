@@ -18,7 +18,7 @@ from ores.adapters.templates.expression import Expression
 from ores.adapters.templates.form import CONSTANT, Template
 from ores.adapters.templates.found import Found, find
 from ores.adapters.templates.orders import Budget, Line, Order
-from ores.adapters.templates.reader import Reader, Words, values_of
+from ores.adapters.templates.reader import Reader, Words, decoded, decoders, values_of
 from ores.adapters.templates.steering import Steering, shown_by
 from ores.adapters.templates.views import views
 from ores.link.clock import Clock
@@ -78,7 +78,9 @@ class TemplateDevice(RegisterDevice[Tables, Order]):
             period_s=max(period_s, template.transport.period_s),
         )
         self._found = found
-        self._reader: Final = Reader(template, self._read_each_round(), registers, clock)
+        each_round = self._read_each_round()
+        self._reader: Final = Reader(template, each_round, registers, clock)
+        self._decoders: Final = decoders(template, each_round)
         self._again: Final = Reader(template, self._steered(), registers, clock)
         self._words: Words = {}
         self._values: dict[str, float | None] = {}
@@ -99,7 +101,7 @@ class TemplateDevice(RegisterDevice[Tables, Order]):
     async def _look(self) -> None:
         self._looked_utc_s = self._clock.utc().timestamp()
         self._words = await self._reader.read()
-        self._values = {**self._known_values, **values_of(self._template, self._words)}
+        self._values = {**self._known_values, **decoded(self._decoders, self._words)}
 
     def _shown(self) -> dict[str, ElementState]:
         curtailed = any(order.curtails for order in self._all_orders())

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
-SIZES: Final[Mapping[str, int]] = {
-    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "float32": 2, "int64": 4, "uint64": 4, "float64": 4,
-    "text": 0,
+_FORMS: Final[Mapping[str, str]] = {
+    "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "float32": "f", "int64": "q", "uint64": "Q",
+    "float64": "d",
 }  # fmt: skip
+"""Numbers as `struct` calls them."""
+_UNSIGNED: Final[Mapping[int, str]] = {1: "H", 2: "I", 4: "Q"}
+"""The same by size, as the registers stand."""
+SIZES: Final[Mapping[str, int]] = {
+    **{kind: struct.calcsize(f">{form}") // 2 for kind, form in _FORMS.items()},
+    "text": 0,
+}
 """Registers of each type; those of a text are told by the point."""
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "W": (-1e6, 1e6), "var": (-1e6, 1e6), "VA": (-1e6, 1e6), "Wh": (0.0, 1e12), "V": (0.0, 2000.0),
@@ -23,8 +30,9 @@ RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "s": (0.0, 1e9), "min": (0.0, 1e7), "ohm": (0.0, 1e9),
 }  # fmt: skip
 """What each unit can be where the template says nothing narrower."""
-_FLOATS: Final[Mapping[str, str]] = {"float32": ">f", "float64": ">d"}
 Table = Literal["holding", "input"]
+Decoder = Callable[[Sequence[int]], float | None]
+"""The registers of a point into its value; None where it is not known."""
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,23 +86,35 @@ def raw_of(point: Point, words: Sequence[int]) -> float | None:
         point: Of a number.
         words: Its registers, each 0 to 65 535, in the order of the wire.
     """
-    data = _bytes_of(point, words)
-    if (form := _FLOATS.get(point.type)) is not None:
-        (value,) = struct.unpack(form, data)
-        return float(value) if math.isfinite(value) else None
-    return float(int.from_bytes(data, "big", signed=point.type.startswith("int")))
+    raw = _unpacked(point, _FORMS[point.type])(words)
+    return float(raw) if math.isfinite(raw) else None
 
 
 def number(point: Point, words: Sequence[int]) -> float | None:
     """The value in the point's unit; None where it is not known."""
-    raw = raw_of(point, words)
-    if raw is None or (point.none and _unsigned(point, words) in point.none):
-        return None
-    if point.values is not None:
-        return point.values.get(int(raw))
-    value = scaled(raw, point.scale)
+    return decoder(point)(words)
+
+
+def decoder(point: Point) -> Decoder:
+    """`number` of a point that is read in each round: what does not change is worked out once."""
+    unpacked = _unpacked(point, _FORMS[point.type])
+    unsigned = _unpacked(point, _UNSIGNED[point.size])
+    size, none, values = point.size, point.none, point.values
+    scale, divisor = point.scale, _divisor(point.scale)
     least, most = point.range
-    return value if least <= value <= most else None
+
+    def decode(words: Sequence[int]) -> float | None:
+        if len(words) != size:
+            return None  # kept by an earlier version of the template
+        raw = unpacked(words)
+        if not math.isfinite(raw) or (none and unsigned(words) in none):
+            return None
+        if values is not None:
+            return values.get(int(raw))
+        value = float(raw) * scale if divisor is None else float(raw) / divisor
+        return value if least <= value <= most else None
+
+    return decode
 
 
 def text(point: Point, words: Sequence[int]) -> str | None:
@@ -106,9 +126,15 @@ def text(point: Point, words: Sequence[int]) -> str | None:
 
 def scaled(raw: float, scale: float) -> float:
     """Raw × scale; a tenth is a division by ten, which rounds once, so that 2301 × 0.1 is 230.1."""
+    divisor = _divisor(scale)
+    return raw * scale if divisor is None else raw / divisor
+
+
+def _divisor(scale: float) -> int | None:
+    """The whole number by which a division does the same; None where there is none."""
     inverse = 1.0 / scale
     whole = round(inverse)
-    return raw / whole if abs(inverse) > 1 and abs(inverse - whole) < 1e-9 * abs(inverse) else raw * scale
+    return whole if abs(inverse) > 1 and abs(inverse - whole) < 1e-9 * abs(inverse) else None
 
 
 def registers_of(point: Point, value: float) -> list[int]:
@@ -124,8 +150,8 @@ def registers_of(point: Point, value: float) -> list[int]:
     raw = scaled(value, 1.0 / point.scale)
     if not math.isfinite(raw):
         raise ValueError(f"{value} is no number that can be written")
-    if (form := _FLOATS.get(point.type)) is not None:
-        return _words_of(point, _packed(form, raw))
+    if point.type.startswith("float"):
+        return _words_of(point, _packed(f">{_FORMS[point.type]}", raw))
     whole = math.floor(raw + 1e-9) if raw >= 0 else math.ceil(raw - 1e-9)
     try:
         data = whole.to_bytes(2 * point.size, "big", signed=point.type.startswith("int"))
@@ -153,8 +179,14 @@ def _packed(form: str, raw: float) -> bytes:
         raise ValueError(f"{raw} is no number that can be written") from None
 
 
-def _unsigned(point: Point, words: Sequence[int]) -> int:
-    return int.from_bytes(_bytes_of(point, words), "big")
+def _unpacked(point: Point, form: str) -> Callable[[Sequence[int]], float]:
+    """What turns the registers of a point into a number of this form, not scaled."""
+    order = ">" if point.bytes == "high_first" else "<"
+    pack = struct.Struct(f"{order}{point.size}H").pack
+    unpack = struct.Struct(f">{form}").unpack
+    if point.words == "high_first":
+        return lambda words: unpack(pack(*words))[0]
+    return lambda words: unpack(pack(*reversed(words)))[0]
 
 
 def _bytes_of(point: Point, words: Sequence[int]) -> bytes:

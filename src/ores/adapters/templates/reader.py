@@ -9,7 +9,7 @@ import msgspec
 
 from ores.adapters.modbus import Rejected, Tables
 from ores.adapters.templates.form import Template
-from ores.adapters.templates.points import Point, Table, number, text
+from ores.adapters.templates.points import Decoder, Point, Table, decoder, number, text
 from ores.link.clock import Clock
 
 _LASTING: Final = frozenset({1, 2, 3})
@@ -68,6 +68,7 @@ class Reader:
     def __init__(self, template: Template, names: Iterable[str], registers: Tables, clock: Clock) -> None:
         self._template: Final = template
         self._points: Final = {name: template.points[name] for name in names}
+        self._places: Final = {name: (point.at, point.size) for name, point in self._points.items()}
         self._registers: Final = registers
         self._clock: Final = clock
         self._missing: set[str] = set()
@@ -91,12 +92,11 @@ class Reader:
         self._rounds += 1
         if self._missing and self._rounds % ASK_AGAIN == 0:
             self.begin_anew()
-        found: dict[str, list[int] | None] = {}
+        found: dict[str, list[int] | None] = dict.fromkeys(self._points if only is None else only)
         plan = self._plan if only is None else self._requests(only)
         for request in plan:
             found |= await self._one(request)
-        wanted = self._points if only is None else only
-        return {name: found.get(name) for name in wanted}
+        return found
 
     async def _one(self, request: Request) -> dict[str, list[int] | None]:
         try:
@@ -107,9 +107,9 @@ class Reader:
             return await self._one_by_one(request, error)
         found: dict[str, list[int] | None] = {}
         for name in request.points:
-            point = self._points[name]
-            begin = point.at - request.address
-            found[name] = words[begin : begin + point.size]
+            at, size = self._places[name]
+            begin = at - request.address
+            found[name] = words[begin : begin + size]
         return found
 
     async def _one_by_one(self, request: Request, error: Rejected) -> dict[str, list[int] | None]:
@@ -151,12 +151,21 @@ class Reader:
 
 def values_of(template: Template, words: Words) -> dict[str, float | None]:
     """The numbers among what was read."""
-    found: dict[str, float | None] = {}
-    for name, registers in words.items():
-        point = template.points[name]
-        if point.type != "text":
-            found[name] = None if registers is None else number(point, registers)
-    return found
+    return decoded(decoders(template, words), words)
+
+
+def decoders(template: Template, names: Iterable[str]) -> dict[str, Decoder]:
+    """By name, of those points that are numbers."""
+    points = template.points
+    return {name: decoder(points[name]) for name in names if points[name].type != "text"}
+
+
+def decoded(by_name: Mapping[str, Decoder], words: Words) -> dict[str, float | None]:
+    """The numbers among what was read, by decoders that are at hand."""
+    return {
+        name: None if (registers := words.get(name)) is None else decode(registers)
+        for name, decode in by_name.items()
+    }
 
 
 def text_of(template: Template, words: Words, name: str | None) -> str | None:
