@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.ems.homes_to_plan import PRICES, SHARES, arrays, homes, terms
 
 from ores.ems.answer import Plan
-from ores.ems.inputs import Appliance, Ev, Heat, Home, InputError
+from ores.ems.inputs import Appliance, Battery, Ev, Heat, Home, InputError
 from ores.ems.planner import Planner
 from ores.ems.weights import dearest
 
@@ -59,6 +59,38 @@ def test_a_charger_does_not_charge_with_less_than_its_least() -> None:
     assert plan.ev_kw == pytest.approx(np.array([[0.0, 0.0, 5.0, 0.0]]))
     worth = replace(home, evs=(replace(least, end_value_per_kwh=0.2),))
     assert Planner().plan(worth).ev_kw == pytest.approx(np.array([[4.0, 4.0, 5.0, 0.0]]))
+
+
+def test_loads_of_one_power_may_be_cut_in_many_parts_and_the_plan_is_as_good_as_it_says() -> None:
+    hour = np.arange(96) / 4.0
+    noise = np.random.default_rng(0)
+    price = np.where((hour >= 16.0) & (hour < 21.0), 0.5, np.where(hour < 6.0, 0.15, 0.21))
+    boiler, pump = (
+        car(
+            capacity_kwh=energy_kwh,
+            connected=here(96),
+            charge_max_kw=power_kw,
+            charge_min_kw=power_kw,
+            target_pct=np.append(np.zeros(95), 100.0),
+        )
+        for power_kw, energy_kwh in ((3.0, 12.0), (0.75, 1.5))
+    )
+    home = Home(
+        terms=terms(price.tolist(), [0.08] * 96, 0.25),
+        load_kw=0.5 + 1.5 * np.exp(-((hour - 19.0) ** 2) / 4.0) + noise.uniform(0.0, 0.1, 96),
+        pv_available_kw=5.0
+        * np.maximum(0.0, np.sin((hour - 6.0) / 12.0 * np.pi))
+        * noise.uniform(0.8, 1.0, 96),
+        batteries=(Battery(capacity_kwh=13.5, soc_pct=40.0, charge_max_kw=5.0, discharge_max_kw=5.0),),
+        evs=(boiler, pump),
+    )
+    plan = Planner().plan(home)
+    assert not plan.violations
+    for power, load in zip(plan.ev_kw, home.evs, strict=True):
+        running = power > 1e-6
+        assert power[running] == pytest.approx(load.charge_max_kw)
+        assert power.sum() * 0.25 == pytest.approx(load.capacity_kwh)
+    assert plan.gap <= 1e-4 * max(dearest(home), abs(plan.objective))
 
 
 def test_a_car_supplies_the_home_in_the_dear_hour_and_leaves_full() -> None:

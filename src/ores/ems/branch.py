@@ -69,7 +69,7 @@ class Family(Protocol):
 
 
 def restricted(numbers: Numbers, restrictions: Sequence[Restriction]) -> Numbers:
-    """The program with all restrictions, the later ones on top."""
+    """The program with all restrictions: of bounds the narrower ones, of costs the later ones."""
     if not restrictions:
         return numbers
     lower, upper, cost, offset = (
@@ -79,9 +79,10 @@ def restricted(numbers: Numbers, restrictions: Sequence[Restriction]) -> Numbers
         numbers.offset,
     )
     for restriction in restrictions:
-        lower[restriction.columns] = restriction.lower
-        upper[restriction.columns] = restriction.upper
-        cost[restriction.columns] = restriction.cost
+        columns = restriction.columns
+        upper[columns] = np.minimum(upper[columns], restriction.upper)
+        lower[columns] = np.minimum(np.maximum(lower[columns], restriction.lower), upper[columns])
+        cost[columns] = restriction.cost
         offset += restriction.offset
     return Numbers(lower, upper, cost, offset)
 
@@ -120,6 +121,10 @@ class _Search:
         """What was just solved leaves nothing open; its values too, as solved again others may come out."""
         if cost < self.cost:
             self.best, self.cost = self.solver.optimum(), cost
+
+    def settled(self, values: Floats, numbers: Numbers) -> bool:
+        """Whether nothing is open."""
+        return all(family.rounded(values, numbers) is None for family in self.families)
 
     def dive(self, numbers: Numbers, cost: float, values: Floats) -> None:
         """Round what was just solved until nothing is open: a plan that is possible."""
@@ -173,15 +178,18 @@ def _with_binaries(search: _Search, matrix: Matrix, values: Floats) -> float:
         if not any(which.any() for which in more):
             break
         asked = [which | new for which, new in zip(asked, more, strict=True)]
-    decided = [
-        f.halves(int(m), values, numbers)[0]
-        for f, which in zip(families, asked, strict=True)
-        for m in np.flatnonzero(which)
-    ]
-    narrower = restricted(numbers, decided)  # with the real costs of what is decided
-    answer = search.solve(narrower)
-    if answer is not None:
-        search.dive(narrower, *answer)
+    # once more with the real costs of what is decided; where that opens others, all stay as they were found
+    for which in (asked, [np.ones_like(those) for those in asked]):
+        decided = [
+            f.halves(int(m), values, numbers)[0]
+            for f, those in zip(families, which, strict=True)
+            for m in np.flatnonzero(those)
+        ]
+        narrower = restricted(numbers, decided)
+        answer = search.solve(narrower)
+        if answer is not None and search.settled(answer[1], narrower):
+            search.keep(answer[0])
+            break
     return bound
 
 
@@ -209,9 +217,9 @@ def settle(
         SolverError: No plan was found; the restrictions exclude each other.
     """
     numbers, bound, values = solver.numbers, solver.objective(), solver.values()
-    if all(family.rounded(values, numbers) is None for family in families):
-        return solver.optimum(), bound
     search = _Search(solver, numbers, families, gap, sunk)
+    if search.settled(values, numbers):
+        return solver.optimum(), bound
     search.seen = [family.broken(values) for family in families]
     search.dive(numbers, bound, values)
     offences = search.offences(values, numbers)
