@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -129,6 +130,12 @@ class View:
             setpoint=setpoint,
             **described,
         )
+        able = self.element.capabilities
+        self._parts: Final = [
+            (capability, kind, _fields(form.sums[capability], kind, CONSTANT.get(capability, ())))
+            for capability, kind in _MEASURED.items()
+            if getattr(able, capability) is not UNSET
+        ]
 
     def read(self, values: Values, utc_s: float, *, curtailed: bool) -> ElementState:
         """What was read as a state.
@@ -146,9 +153,8 @@ class View:
         elif "dc_measure" in self._form.sums:
             direct = self._dc(values)
             power_w, parts["dc_measure"] = direct.power_w, direct
-        for capability, kind in _MEASURED.items():
-            if getattr(self.element.capabilities, capability) is not UNSET:
-                parts[capability] = kind(**self._measured(capability, kind, values))
+        for capability, kind, fields in self._parts:
+            parts[capability] = kind(**{key: read(values) for key, read in fields})
         if curtailed and "produce" in parts:
             parts["produce"] = Produce(available_w=None)
         codes = [code for code, when in self._form.faults if when(values)]
@@ -196,19 +202,6 @@ class View:
         if value is None or (self._most_w is not None and abs(value) > PLAUSIBLE * self._most_w):
             return None
         return self._sign * value + 0.0  # + 0.0 turns -0.0 into 0.0
-
-    def _measured(
-        self, capability: str, kind: type[msgspec.Struct], values: Values
-    ) -> dict[str, float | bool | None]:
-        found: dict[str, float | bool | None] = {}
-        for key, one in self._form.sums[capability].items():
-            if key in kind.__struct_fields__ and key not in CONSTANT.get(capability, ()):
-                value = one(values)
-                if key in _TRUTHS:
-                    found[key] = None if value is None else bool(value)
-                else:
-                    found[key] = _within(key, one, values)
-        return found
 
 
 def views(template: Template, known: Values, answers: Answers) -> list[View]:
@@ -345,6 +338,22 @@ def _agreeing(terminals: dict[str, AcTerminal], power_w: float | None) -> dict[s
     if len(known) == len(terminals) and apart_w <= max(DISAGREE_W, DISAGREE_SHARE * abs(power_w)):
         return terminals
     return {line: msgspec.structs.replace(one, power_w=UNSET) for line, one in terminals.items()}
+
+
+def _fields(
+    sums: Mapping[str, Expression], kind: type[msgspec.Struct], constant: Collection[str]
+) -> list[tuple[str, Callable[[Values], float | bool | None]]]:
+    """What changes of a capability, and how each of it is worked out."""
+    return [
+        (key, partial(_truth, one) if key in _TRUTHS else partial(_within, key, one))
+        for key, one in sums.items()
+        if key in kind.__struct_fields__ and key not in constant
+    ]
+
+
+def _truth(one: Expression, values: Values) -> bool | None:
+    value = one(values)
+    return None if value is None else bool(value)
 
 
 def _within(key: str, one: Expression, values: Values) -> float | None:
