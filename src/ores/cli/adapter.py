@@ -33,10 +33,13 @@ Parity = Annotated[str, typer.Option(help="Of a serial line: none, even or odd; 
 
 @adapters.command()
 def serve(
-    protocol: Annotated[str, typer.Argument(help="sunspec, mqtt, or template and its file or name.")],
+    protocol: Annotated[str, typer.Argument(help="sunspec, mqtt, ocpp, or template and its file or name.")],
     device: Annotated[
         list[str],
-        typer.Argument(metavar="[TEMPLATE] HOST[:PORT]", help="Where the device, or the broker, listens."),
+        typer.Argument(
+            metavar="[TEMPLATE] HOST[:PORT]",
+            help="Where the device, or the broker, listens; of ocpp, ids of chargers.",
+        ),
     ],
     data: Annotated[Path, typer.Option(help="Where it keeps its key and what persists.")],
     unit: Unit = None,
@@ -61,9 +64,11 @@ def serve(
     ] = 1.0,
     answers: Answers = None,
     map_file: Annotated[
-        Path | None, typer.Option("--map", help="Of mqtt: what you say of its topics and devices (YAML).")
+        Path | None, typer.Option("--map", help="Of mqtt and ocpp: what you say of the devices (YAML).")
     ] = None,
-    port: Annotated[int, typer.Option(help="Of the module; 0 picks a free one.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Of the module; 0 picks a free one. Of ocpp: where chargers call in.")
+    ] = 0,
     rtu: Rtu = False,
     baud: Baud = 0,
     parity: Parity = "",
@@ -85,6 +90,21 @@ def serve(
             map_file,
             control=control,
             name=name,
+            period_s=period,
+            port=port,
+            as_json=as_json,
+        )
+        return
+    if protocol == "ocpp":
+        _check_installed("ocpp")
+        from ores.cli import ocpp_run
+
+        ocpp_run.serve(
+            device,
+            data,
+            map_file,
+            answers or [],
+            control=control,
             period_s=period,
             port=port,
             as_json=as_json,
@@ -216,7 +236,7 @@ def _places(given: list[str], *wanted: str) -> list[str]:
 
 
 def _check_installed(library: str = "pymodbus") -> None:
-    """A device maker's plain install has no Modbus, and no MQTT.
+    """A device maker's plain install has no Modbus, no MQTT and no OCPP.
 
     Raises:
         ConfigError: It is missing; says how to get it.

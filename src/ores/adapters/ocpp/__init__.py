@@ -1,0 +1,1 @@
+"""Chargers that speak OCPP: the hub is their central system."""
