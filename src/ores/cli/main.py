@@ -126,6 +126,7 @@ def hub(
         typer.Option(
             metavar="[ADDRESS:]PORT[?control=yes]",
             help="Be a SunSpec device over Modbus TCP there; on this machine alone unless ADDRESS says more.",
+            envvar="ORES_SUNSPEC",
         ),
     ] = None,
     tariff: Annotated[

@@ -425,10 +425,10 @@ def _strings(shape: Shape, now: Now) -> Sheet:
 
 
 def watt_scale(most_w: float | None, conductors: int) -> int:
-    """A power of ten with which half more than what is rated fits into 16 bits with a sign."""
+    """A power of ten with which a quarter more than what is rated fits into 16 bits with a sign."""
     most_w = HOUSEHOLD_W * conductors if most_w is None else most_w
     scale = 0
-    while 1.5 * most_w > FINE_MAX_W * 10.0**scale:
+    while 1.25 * most_w > FINE_MAX_W * 10.0**scale:
         scale += 1
     return scale
 

@@ -72,12 +72,10 @@ class Sheet:
             self._write(begin, self._repeated.points["IDStr"], name)
 
     def _put(self, begin: int, point: Point, value: float | None) -> None:
-        if value is not None and not math.isfinite(value):
-            value = None
         if value is not None and point.type != "float32" and point.sf:
             power = self._scales[point.sf]
             value = value / 10.0**power if power >= 0 else value * 10.0**-power
-        self._lay(begin, point, value)
+        self._lay(begin, point, value if value is not None and math.isfinite(value) else None)
 
     def _lay(self, begin: int, point: Point, value: float | None) -> None:
         at = begin + point.at
@@ -105,10 +103,10 @@ def encoded(point: Point, value: float | None) -> list[int]:
             number = 1 << bits - 1
             if value is not None and -number < round(value) < number:
                 number = round(value) % (1 << bits)
-        case "bitfield16" | "bitfield32":
+        case "bitfield16" | "bitfield32" | "uint64":  # no bit, and no watt-hour, that has not come yet
             number = (1 << bits) - 1
             if value is not None and 0 <= value < 1 << bits - 1:
-                number = int(value)
+                number = math.floor(value)
         case _:
             number = (1 << bits) - 1
             if value is not None and 0 <= round(value) < number:
