@@ -38,7 +38,7 @@ test-all: lint
 
 # The maker's pages, the module in C, the committed reports; and the kit against everything that is wrong on purpose.
 test-kit: setup
-	$(BIN)/pytest -m kit
+	$(BIN)/pytest -m kit -n 2
 	$(BIN)/ores conform --self-test --quick --json
 
 # The same, and that the kit blames nothing else for it: an hour on two cores.
