@@ -25,6 +25,10 @@ GAP: Final = 5e-5
 """A plan that is known to be this close to the best, as a share of its objective, is taken."""
 PROGRAMS: Final = 40
 """Solved at most for one plan before binaries take over; a number, as a time is not the same everywhere."""
+FEW: Final = 4
+"""Open decisions, of which a whole tree has no more programs than that."""
+TRIES: Final = 10
+"""Programs where more decisions are open: to look once whether it is easy."""
 SEEN: Final = 1e-6
 """Amounts up to it, in kWh, are the solver's rounding."""
 
@@ -137,11 +141,11 @@ class _Search:
             self.offences(values, numbers)
         self.keep(cost)
 
-    def branch(self, bound: float, values: Floats) -> float:
-        """Best bound first; returns a lower bound of all plans."""
+    def branch(self, bound: float, values: Floats, programs: int) -> float:
+        """Best bound first, with so many programs at most; returns a lower bound of all plans."""
         order = itertools.count()
         heap: list[tuple[float, int, Floats, Numbers]] = [(bound, next(order), values, self.numbers)]
-        while heap and heap[0][0] < self.near() and self.solved < PROGRAMS:
+        while heap and heap[0][0] < self.near() and self.solved < programs:
             _, _, values, numbers = heapq.heappop(heap)
             offences = self.offences(values, numbers)
             worst = int(np.argmax([amounts.max(initial=0.0) for amounts in offences]))
@@ -223,8 +227,9 @@ def settle(
     search.seen = [family.broken(values) for family in families]
     search.dive(numbers, bound, values)
     offences = search.offences(values, numbers)
-    if search.near() > bound and max(amounts.max(initial=0.0) for amounts in offences) > SEEN:
-        bound = search.branch(bound, values)
+    count = sum(int((amounts > SEEN).sum()) for amounts in offences)
+    if search.near() > bound and count:
+        bound = search.branch(bound, values, PROGRAMS if count <= FEW else TRIES)
     if search.near() > bound:
         bound = max(bound, _with_binaries(search, matrix, values))
     if search.best is None:

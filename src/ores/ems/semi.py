@@ -50,10 +50,10 @@ class Semi:
         return None
 
     def broken(self, values: Floats) -> NDArray[np.bool_]:
-        """Neither off nor on."""
+        """Neither off nor on; all of them where one is, as each that is decided opens another."""
         found = values[self.columns]
         between: NDArray[np.bool_] = np.minimum(found, self.least - found) > SEEN
-        return between
+        return self.least > 0.0 if between.any() else between
 
     def choice(self, member: int) -> Choice:
         """On or off."""
