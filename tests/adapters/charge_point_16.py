@@ -222,11 +222,18 @@ async def connected(
 
 
 async def main(port: int, id_: str) -> None:
-    """A charger with a car that charges, until it is killed."""
-    async with connected(port, id_) as client:
+    """A charger with a car that charges, until it is killed; it calls until somebody answers."""
+    box = Box()
+    while True:
+        with suppress(aiohttp.ClientConnectionError):
+            await charge(port, id_, box)
+        await asyncio.sleep(0.2)
+
+
+async def charge(port: int, id_: str, box: Box) -> None:
+    async with connected(port, id_, box) as client:
         await client.boot()
         await client.begin()
-        print("charges", flush=True)
         await client.live(0.5)
 
 

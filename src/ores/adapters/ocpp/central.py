@@ -19,11 +19,13 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
 from ores.adapters.ocpp.charger import OcppCharger
+from ores.adapters.ocpp.dialect import Dialect
 from ores.adapters.ocpp.frames import FRAME_MAX_BYTES
 from ores.adapters.ocpp.link import Hostile, Link
 from ores.adapters.ocpp.schemas import PROTOCOLS
 from ores.adapters.ocpp.settings import Tls
 from ores.adapters.ocpp.v16 import V16
+from ores.adapters.ocpp.v201 import V201
 from ores.link.clock import Clock
 from ores.link.errors import ConfigError, OresError
 
@@ -87,8 +89,8 @@ class Central:
             await socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _talk(self, charger: OcppCharger, socket: web.WebSocketResponse) -> None:
-        dialect = V16(charger)
         version = PROTOCOLS[socket.ws_protocol or ""]
+        dialect: Dialect = V16(charger) if version == "1.6" else V201(charger)
         link = Link(charger.id, version, socket.send_str, self._clock, dialect.handlers)
         dialect.over(link)
         _log.info("%s is connected by OCPP %s", charger.id, version)
@@ -106,7 +108,7 @@ class Central:
             _log.info("%s is not connected any more", charger.id)
 
     @staticmethod
-    async def _work(charger: OcppCharger, dialect: V16, socket: web.WebSocketResponse) -> None:
+    async def _work(charger: OcppCharger, dialect: Dialect, socket: web.WebSocketResponse) -> None:
         """What ends it, ends the connection: a charger that does not answer begins anew."""
         try:
             await charger.work(dialect)

@@ -106,6 +106,7 @@ class Connector:
             for point, one in zip(_ENERGIES, counters, strict=True)
         }
         self._said: Final[dict[str, tuple[float, float]]] = {}
+        self._told: Final[set[str]] = set()
         self.sampled_at_s = -inf
         self.hold_s: Final = max(HOLD_LEAST_S, HOLD_SAMPLES * settings.sample_s)
 
@@ -116,7 +117,9 @@ class Connector:
 
     def says(self, status: str, error: str = "") -> None:
         """A status of OCPP, and what is wrong with the charger."""
-        self.status, self.error = status, error
+        if status != "Occupied" or not _PLUGGED.get(self.status):  # else more is known already
+            self.status = status
+        self.error = error
         if _PLUGGED.get(status) is False:
             self._said.pop("soc_pct", None)
             self.transaction = ""  # whatever became of the word that it has ended
@@ -138,6 +141,7 @@ class Connector:
             return
         for point, value in found.items():
             self._said[point] = (value, now_s)
+            self._told.add(point)
         if found:
             self.sampled_at_s = now_s
         if self.order is not None and "power_w" in found:
@@ -162,14 +166,16 @@ class Connector:
             if point in _ENERGIES or now_s - at_s <= self.hold_s
         }
         plugged = _PLUGGED.get(self.status)
-        power_w = values.get("power_w")
         quality: str | UnsetType = UNSET
-        if power_w is None and self.status in _OPEN:
-            power_w, quality = 0.0, "estimated"  # its own word, and not its meter's
-        elif power_w is None:
+        if "power_w" not in values and self.status in _OPEN:
+            # its own word, and not its meter's
+            values |= {point: 0.0 for point in self._told if point.startswith(("power_w", "current_a"))}
+            values["power_w"], quality = 0.0, "estimated"
+        elif "power_w" not in values:
             quality = "bad"
         elif now_s - self._said["power_w"][1] > period_s:
             quality = "estimated"  # it holds until another comes [FRESH-007]
+        power_w = values.get("power_w")
         return ElementState(
             ac_measure=AcMeasure(power_w=power_w, terminals=self._terminals(values)),
             energy=Energy(
@@ -179,7 +185,7 @@ class Connector:
             ),
             ev=Ev(
                 connected=plugged,
-                charging=None if plugged is None else self.status == "Charging",
+                charging=None if plugged is None or self.status == "Occupied" else self.status == "Charging",
                 soc_pct=values["soc_pct"] if plugged and "soc_pct" in values else UNSET,
             ),
             fault=Fault(codes=self._faults(now_s)),
@@ -189,14 +195,16 @@ class Connector:
     def _terminals(self, values: Mapping[str, float]) -> dict[str, AcTerminal] | UnsetType:
         if self.element.terminals is UNSET:
             return UNSET
-        return {
-            line: AcTerminal(
-                power_w=values.get(f"power_w.{line}"),
-                current_a=values.get(f"current_a.{line}"),
-                voltage_v=values.get(f"voltage_v.{line}"),
-            )
-            for line in self.element.terminals
-        }
+        return {line: AcTerminal(**self._on(line, values)) for line in self.element.terminals}
+
+    def _on(self, line: str, values: Mapping[str, float]) -> dict[str, float | None]:
+        """One conductor: what the charger tells of it; its power is not null where that of all is known."""
+        found: dict[str, float | None] = {}
+        for name in ("power_w", "current_a", "voltage_v"):
+            point = f"{name}.{line}"
+            if point in values or (point in self._told and not (name == "power_w" and "power_w" in values)):
+                found[name] = values.get(point)
+        return found
 
     def _faults(self, now_s: float) -> list[str]:
         codes = [] if self.order is None else self.order.faults(now_s)

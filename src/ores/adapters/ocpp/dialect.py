@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import msgspec
 
-from ores.adapters.ocpp.link import Handler
+from ores.adapters.ocpp.frames import Payload
+from ores.adapters.ocpp.link import Denied, Handler, Link
 from ores.adapters.ocpp.meter import Sample
 from ores.adapters.ocpp.orders import Profile
+from ores.adapters.ocpp.schemas import Version
 
 HEARTBEAT_S: Final = 60
+ACCEPTED: Final = "Accepted"
 CONNECTORS_MAX: Final = 16
 
 
@@ -78,26 +82,40 @@ class Listener(Protocol):
         ...
 
 
-class Dialect(Protocol):
-    """A version of OCPP over one connection."""
+class Dialect(ABC):
+    """A version of OCPP over one connection.
 
-    @property
-    def handlers(self) -> Mapping[str, Handler]:
-        """What the charger may call."""
-        ...
+    Args:
+        listener: Learns what the charger says.
+        version: Which.
 
+    Attributes:
+        handlers: What the charger may call.
+    """
+
+    def __init__(self, listener: Listener, version: Version) -> None:
+        self._to: Final = listener
+        self._link: Link
+        self._found = Found(version=version)
+        self.handlers: dict[str, Handler] = {"Heartbeat": self._heartbeat}
+
+    def over(self, link: Link) -> None:
+        """The connection."""
+        self._link = link
+
+    @abstractmethod
     async def ask(self) -> Found:
         """What it can do; changes nothing.
 
         Raises:
             OresError: It does not answer.
         """
-        ...
 
+    @abstractmethod
     async def configure(self, sample_s: int) -> None:
         """Have its meter tell what is needed, this often; what it does not take, it is asked for instead."""
-        ...
 
+    @abstractmethod
     async def set_profile(self, profile: Profile, found: Found, w_per_a: float, start: str) -> str:
         """Have a profile stand in it; gives why it does not, or nothing.
 
@@ -107,11 +125,30 @@ class Dialect(Protocol):
             w_per_a: Power of all conductors together, per ampere on each.
             start: Wall time from which on it holds.
         """
-        ...
 
+    @abstractmethod
     async def trigger(self, what: str, connector: int) -> bool:
         """Have it say something now; whether it will."""
-        ...
+
+    async def _why_not(self, action: str, payload: Payload) -> str:
+        """Why the charger does not do it; empty where it does."""
+        try:
+            status = str((await self._link.call(action, payload))["status"])
+        except Denied as error:
+            return error.detail
+        return "" if status == ACCEPTED else status
+
+    def _has_booted(self, **said: str) -> Payload:
+        """The answer to who says what it is."""
+        self._found = msgspec.structs.replace(self._found, **said)
+        self._to.booted(self._found)
+        return {"status": ACCEPTED, "currentTime": self._to.now(), "interval": HEARTBEAT_S}
+
+    def _heartbeat(self, _payload: Payload) -> Payload:
+        return {"currentTime": self._to.now()}
+
+    def _info(self, tag: str) -> Payload:
+        return {"status": ACCEPTED if self._to.accepts(tag) else "Invalid"}
 
 
 def stamp(utc: datetime) -> str:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
 import msgspec
 
-from ores.adapters.ocpp.dialect import CONNECTORS_MAX, HEARTBEAT_S, Found, Listener
+from ores.adapters.ocpp.dialect import CONNECTORS_MAX, Dialect, Found, Listener
 from ores.adapters.ocpp.frames import Payload
-from ores.adapters.ocpp.link import Denied, Handler, Link
-from ores.adapters.ocpp.meter import Sample, number
+from ores.adapters.ocpp.link import Denied
+from ores.adapters.ocpp.meter import MEASURANDS, Sample, number
 from ores.adapters.ocpp.orders import Profile
 
-MEASURANDS: Final = (
-    "Power.Active.Import,Energy.Active.Import.Register,Current.Import,Voltage,SoC",
-    "Power.Active.Import,Energy.Active.Import.Register,Current.Import,Voltage",
-    "Power.Active.Import,Energy.Active.Import.Register,Current.Import",
-    "Power.Active.Import,Energy.Active.Import.Register",
-    "Energy.Active.Import.Register",
-)
-"""A charger refuses a list with one that it does not know (1.6, 9.1.21): then a shorter one."""
 _ASKED: Final = ["NumberOfConnectors", "ChargingScheduleAllowedChargingRateUnit"]
-_ACCEPTED: Final = "Accepted"
 
 
 class _Base(msgspec.Struct, rename="camel"):
@@ -92,7 +82,7 @@ class _Configuration(_Base):
     configuration_key: list[_Key] = []
 
 
-class V16:
+class V16(Dialect):
     """See `Dialect`.
 
     Args:
@@ -100,12 +90,9 @@ class V16:
     """
 
     def __init__(self, listener: Listener) -> None:
-        self._to: Final = listener
-        self._link: Link
-        self._found = Found(version="1.6")
-        self.handlers: Mapping[str, Handler] = {
+        super().__init__(listener, "1.6")
+        self.handlers |= {
             "BootNotification": self._boot,
-            "Heartbeat": self._heartbeat,
             "Authorize": self._authorize,
             "StatusNotification": self._status,
             "StartTransaction": self._start,
@@ -115,10 +102,6 @@ class V16:
             "FirmwareStatusNotification": lambda _payload: {},
             "DiagnosticsStatusNotification": lambda _payload: {},
         }
-
-    def over(self, link: Link) -> None:
-        """The connection."""
-        self._link = link
 
     async def ask(self) -> Found:
         """See `Dialect`; a charger that does not tell is taken to have one connector."""
@@ -162,52 +145,31 @@ class V16:
             schedule |= {"duration": profile.duration_s, "startSchedule": start}
         if profile.transaction:
             told["transactionId"] = int(profile.transaction)
-        try:
-            answer = await self._link.call(
-                "SetChargingProfile", {"connectorId": profile.connector, "csChargingProfiles": told}
-            )
-        except Denied as error:
-            return error.detail
-        status = str(answer["status"])
-        return "" if status == _ACCEPTED else status
+        asked: Payload = {"connectorId": profile.connector, "csChargingProfiles": told}
+        return await self._why_not("SetChargingProfile", asked)
 
     async def trigger(self, what: str, connector: int) -> bool:
         """See `Dialect`."""
         asked: Payload = {"requestedMessage": what}
         if connector:
             asked["connectorId"] = connector
-        try:
-            return (await self._link.call("TriggerMessage", asked))["status"] == _ACCEPTED
-        except Denied:
-            return False
+        return not await self._why_not("TriggerMessage", asked)
 
     async def _change(self, key: str, value: str) -> bool:
-        try:
-            answer = await self._link.call("ChangeConfiguration", {"key": key, "value": value})
-        except Denied:
-            return False
-        return answer["status"] in {_ACCEPTED, "RebootRequired"}
+        why = await self._why_not("ChangeConfiguration", {"key": key, "value": value})
+        return why in {"", "RebootRequired"}
 
     def _boot(self, payload: Payload) -> Payload:
         said = msgspec.convert(payload, _Boot)
-        self._found = msgspec.structs.replace(
-            self._found,
+        return self._has_booted(
             maker=said.charge_point_vendor,
             model=said.charge_point_model,
             serial=said.charge_point_serial_number or said.charge_box_serial_number,
             firmware_version=said.firmware_version,
         )
-        self._to.booted(self._found)
-        return {"status": _ACCEPTED, "currentTime": self._to.now(), "interval": HEARTBEAT_S}
-
-    def _heartbeat(self, _payload: Payload) -> Payload:
-        return {"currentTime": self._to.now()}
 
     def _authorize(self, payload: Payload) -> Payload:
         return {"idTagInfo": self._info(msgspec.convert(payload, _Authorize).id_tag)}
-
-    def _info(self, tag: str) -> Payload:
-        return {"status": _ACCEPTED if self._to.accepts(tag) else "Invalid"}
 
     def _status(self, payload: Payload) -> Payload:
         said = msgspec.convert(payload, _Status)
