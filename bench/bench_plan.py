@@ -4,8 +4,8 @@ The floor is HiGHS alone, on the same programs as plain arrays: passed and solve
 place and solved for a plan made again. Times are the thread's own processor time.
 
 The peer is EMHASS 0.18 (`bench.beside_emhass`), on the same homes. Aim: 80 times as fast with a battery
-alone, be the plan new or made again; with two appliances 10 times as fast when new and 3 times when made
-again. And a year of a recorded home, planned anew in every quarter of an hour, in 120 s.
+alone, be the plan new or made again; with two loads, run whole or in parts, 10 times as fast when new and
+3 times when made again. And a year of a recorded home, planned anew in every quarter of an hour, in 120 s.
 """
 
 from __future__ import annotations

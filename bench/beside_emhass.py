@@ -10,6 +10,8 @@ What is the same, and what it is called on either side:
   `set_nodischarge_to_grid`);
 - appliances: each starts once and runs through, at any time of the day. It has two ways to say so, a sequence
   of powers and one constant power for some hours; both are tried;
+- loads in parts, which is how it takes a load by default: so many quarters of an hour at one power, in any
+  number of parts. Ours is a charger with nothing between off and that power;
 - exactness: a plan within 5e-5 of the best will do. By default it is content with 1 %, which is another bill.
 
 Each way is tried with one thread and with its own default, and the one with the fastest median counts. Plans
@@ -33,7 +35,7 @@ from bench.figures import at_least, at_most, percentile, spread
 from bench.peers import NoPeerError, interpreter
 from ores.ems.answer import Plan
 from ores.ems.branch import GAP
-from ores.ems.inputs import Appliance, Floats, Home
+from ores.ems.inputs import Appliance, Ev, Floats, Home
 from ores.ems.planner import Planner
 
 NEW, AGAIN = 12, 24
@@ -42,10 +44,14 @@ STEP_H = 0.25
 START_PCT, END_PCT = 40.0, 20.0
 LIMIT_KW = 12.0
 EXPORT_PER_KWH = 0.08
-RUNS = ((3.0, 4.0), (0.75, 2.0))
+Runs = tuple[tuple[float, float], ...]
+RUNS: Runs = ((3.0, 4.0), (0.75, 2.0))
 """Of each appliance the power in kW, and for how many hours."""
 FOUR_DIGITS = 5e-5
 WITHIN_S = 900
+
+WAYS = {"nothing": ("parts",), "whole": ("sequence", "constant"), "parts": ("parts",)}
+"""How the peer can be told of two loads that are run whole, or in parts."""
 
 HomeAt = Callable[[int, float, float], Home]
 """A home from an interval on, with its SoC in % and the price of what it sells."""
@@ -85,24 +91,21 @@ def compare(home_at: HomeAt) -> dict[str, object] | str:
     except NoPeerError as error:
         return f"not measured: {error}"
     return {
-        "battery": beside(python, home_at, appliances=False, goals=(80.0, 80.0)),
-        "two_appliances": beside(python, home_at, appliances=True, goals=(10.0, 3.0)),
+        "battery": beside(python, home_at, "nothing", goals=(80.0, 80.0)),
+        "two_appliances": beside(python, home_at, "whole", goals=(10.0, 3.0)),
+        "two_loads_in_parts": beside(python, home_at, "parts", goals=(10.0, 3.0)),
     }
 
 
-def beside(
-    python: Path, home_at: HomeAt, *, appliances: bool, goals: tuple[float, float]
-) -> dict[str, object]:
+def beside(python: Path, home_at: HomeAt, loads: str, *, goals: tuple[float, float]) -> dict[str, object]:
     """Figures of one kind of home; the goals are for a new plan and for one made again."""
 
     def home(first: int, soc_pct: float) -> Home:
-        return alike(home_at(first, soc_pct, EXPORT_PER_KWH), appliances=appliances)
+        return alike(home_at(first, soc_pct, EXPORT_PER_KWH), loads)
 
     ours = {"new": made_new(home), "again": made_again(home)}
-    answers = [
-        asked(python, ours, threads=threads, appliances=appliances, as_sequence=as_sequence)
-        for threads, as_sequence in product((1, 0), (True, False) if appliances else (False,))
-    ]
+    runs = () if loads == "nothing" else RUNS
+    answers = [asked(python, ours, runs, way, threads) for threads, way in product((1, 0), WAYS[loads])]
     figures: dict[str, object] = {}
     for (name, mine), goal in zip(ours.items(), goals, strict=True):
         theirs_s = min(([plan["took_s"] for plan in answer[name]] for answer in answers), key=middle)
@@ -121,7 +124,7 @@ def middle(values: list[float]) -> float:
     return percentile(values, 50)
 
 
-def alike(home: Home, *, appliances: bool) -> Home:
+def alike(home: Home, loads: str) -> Home:
     """The home as both can have it."""
     count = len(home.terms.hours)
     least, most = np.zeros(count), np.full(count, 100.0)
@@ -133,14 +136,27 @@ def alike(home: Home, *, appliances: bool) -> Home:
         import_max_kw=LIMIT_KW,
         export_max_kw=LIMIT_KW,
         batteries=(replace(battery, soc_min_pct=least, soc_max_pct=most, end_value_per_kwh=0.0),),
-        appliances=tuple(
-            Appliance(
-                profile_kw=np.full(round(run_h / STEP_H), power_kw),
-                step_h=STEP_H,
-                may_start=np.ones(count, dtype=np.bool_),
-            )
-            for power_kw, run_h in (RUNS if appliances else ())
-        ),
+        appliances=tuple(run_whole(count, *run) for run in RUNS) if loads == "whole" else (),
+        evs=tuple(run_in_parts(count, *run) for run in RUNS) if loads == "parts" else (),
+    )
+
+
+def run_whole(count: int, power_kw: float, run_h: float) -> Appliance:
+    """It may start in each interval."""
+    profile_kw = np.full(round(run_h / STEP_H), power_kw)
+    return Appliance(profile_kw=profile_kw, step_h=STEP_H, may_start=np.ones(count, dtype=np.bool_))
+
+
+def run_in_parts(count: int, power_kw: float, run_h: float) -> Ev:
+    """It draws nothing or all of its power, and has run long enough at the end."""
+    return Ev(
+        capacity_kwh=power_kw * run_h,
+        soc_pct=0.0,
+        connected=np.ones(count, dtype=np.bool_),
+        charge_max_kw=power_kw,
+        charge_min_kw=power_kw,
+        charge_efficiency=1.0,
+        target_pct=np.append(np.zeros(count - 1), 100.0),
     )
 
 
@@ -167,9 +183,7 @@ def made_again(home: Callable[[int, float], Home]) -> Ours:
     return ours
 
 
-def asked(
-    python: Path, ours: dict[str, Ours], *, threads: int, appliances: bool, as_sequence: bool
-) -> Answer:
+def asked(python: Path, ours: dict[str, Ours], runs: Runs, way: str, threads: int) -> Answer:
     """What the peer plans for the same homes, in a process of its own."""
     (battery,) = ours["new"].homes[0].batteries
     question = {
@@ -183,8 +197,8 @@ def asked(
         "charge_efficiency": battery.charge_efficiency,
         "discharge_efficiency": battery.discharge_efficiency,
         "end_pct": END_PCT,
-        "runs": RUNS if appliances else (),
-        "as_sequence": as_sequence,
+        "runs": runs,
+        "way": way,
         **{name: [case(home) for home in mine.homes] for name, mine in ours.items()},
     }
     done = subprocess.run(

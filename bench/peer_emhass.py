@@ -58,23 +58,23 @@ def configured(question: dict) -> dict:  # type: ignore[type-arg]
         "battery_discharge_efficiency": question["discharge_efficiency"],
         "battery_minimum_state_of_charge": 0.0,
         "battery_maximum_state_of_charge": 1.0,
-        **deferrable(question["runs"], question["step_h"], as_sequence=question["as_sequence"]),
+        **deferrable(question["runs"], question["step_h"], question["way"]),
     }
 
 
-def deferrable(runs: list, step_h: float, *, as_sequence: bool) -> dict:  # type: ignore[type-arg]
-    """Loads that start once and run through: a sequence of powers, or one constant power for some hours."""
+def deferrable(runs: list, step_h: float, way: str) -> dict:  # type: ignore[type-arg]
+    """Loads, each with one power: as a sequence of powers, for some constant time, or in parts."""
     count = len(runs)
     powers = [power_kw * 1000.0 for power_kw, _ in runs]
     hours = [run_h for _, run_h in runs]
-    if as_sequence:
+    if way == "sequence":
         powers = [[power] * round(run_h / step_h) for power, run_h in zip(powers, hours, strict=True)]
     return {
         "number_of_deferrable_loads": count,
         "nominal_power_of_deferrable_loads": powers,
         "operating_hours_of_each_deferrable_load": hours,
-        "treat_deferrable_load_as_semi_cont": [not as_sequence] * count,
-        "set_deferrable_load_single_constant": [not as_sequence] * count,
+        "treat_deferrable_load_as_semi_cont": [way != "sequence"] * count,
+        "set_deferrable_load_single_constant": [way == "constant"] * count,
         "minimum_power_of_deferrable_loads": [0.0] * count,
         "set_deferrable_startup_penalty": [0.0] * count,
         "deferrable_load_max_cost": [0.0] * count,
