@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import uvloop
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.pdu import ExceptionResponse
 from tests.hub.hubhouse import House
@@ -110,6 +111,22 @@ async def test_frames_come_cut_anyhow_and_many_at_once() -> None:
         writer.write(READ_TWO * 20)
         assert await reader.readexactly(20 * len(ANSWER)) == 20 * ANSWER
         writer.close()
+
+
+def test_the_loop_of_a_hub_in_a_house_serves_as_well() -> None:
+    async def main() -> None:
+        async with served(Bank()) as server:
+            reader, writer = await connect(server)
+            writer.write(READ_TWO * 20)
+            assert await reader.readexactly(20 * len(ANSWER)) == 20 * ANSWER
+            writer.close()
+            await writer.wait_closed()
+
+    loop = uvloop.new_event_loop()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
 
 
 @pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 12, b"\0\1\0\0\xff\xff\1\3"])

@@ -12,7 +12,7 @@ import errno
 import logging
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from ores.link.errors import ConfigError
 
@@ -234,11 +234,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody connects."""
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError("a stream is served")
-        self._transport = transport
-        transport.set_write_buffer_limits(high=UNANSWERED_BYTES)
-        self.host = str((transport.get_extra_info("peername") or ("",))[0])
+        self._transport = stream = cast("asyncio.Transport", transport)  # uvloop's own is none by its class
+        stream.set_write_buffer_limits(high=UNANSWERED_BYTES)
+        self.host = str((stream.get_extra_info("peername") or ("",))[0])
         self._server.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's
