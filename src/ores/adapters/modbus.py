@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, Protocol
 
 from pymodbus import FramerType
@@ -84,12 +84,16 @@ class Tables(Registers, Protocol):
         ...
 
 
+What = Callable[[], str]
+"""A request in words; most need none, for they are answered."""
+
+
 @contextmanager
-def asking(what: str, clock: Clock, close: Callable[[], None]) -> Iterator[None]:
+def asking(what: What, clock: Clock, close: Callable[[], None]) -> Iterator[What]:
     """One request; all that goes wrong, but for a refusal, leaves nothing of the connection.
 
     Args:
-        what: Of whom, and which; for what is said when it goes wrong.
+        what: Of whom, and which; asked for only when it goes wrong.
         clock: Held while the answer is awaited.
         close: Ends the connection.
 
@@ -99,15 +103,15 @@ def asking(what: str, clock: Clock, close: Callable[[], None]) -> Iterator[None]
     """
     try:
         with clock.hold():
-            yield
+            yield what
     except Rejected:
         raise
     except (ModbusIOException, TimedOut) as error:
         close()
-        raise TimedOut(f"{what}: no answer") from error
+        raise TimedOut(f"{what()}: no answer") from error
     except (ModbusException, OSError, EOFError) as error:
         close()
-        raise Disconnected(f"{what}: {error}") from error
+        raise Disconnected(f"{what()}: {error}") from error
     except BaseException:
         close()  # also when the task ends here: nobody will read the answer
         raise
@@ -136,27 +140,27 @@ class _Modbus(ABC):
     async def read(self, address: int, count: int) -> list[int]:
         """See `Registers`."""
         client = await self._connected()
-        with self._asking(f"read {count} registers from {address}") as what:
+        with self._asking(lambda: f"read {count} registers from {address}") as what:
             answer = await client.read_holding_registers(address, count=count, device_id=self._unit)
             return self._found(answer, count, what)
 
     async def read_input(self, address: int, count: int) -> list[int]:
         """See `Tables`."""
         client = await self._connected()
-        with self._asking(f"read {count} input registers from {address}") as what:
+        with self._asking(lambda: f"read {count} input registers from {address}") as what:
             answer = await client.read_input_registers(address, count=count, device_id=self._unit)
             return self._found(answer, count, what)
 
     async def write(self, address: int, values: Sequence[int]) -> None:
         """See `Registers`."""
         client = await self._connected()
-        with self._asking(f"write {len(values)} registers from {address}") as what:
+        with self._asking(lambda: f"write {len(values)} registers from {address}") as what:
             _check(await client.write_registers(address, list(values), device_id=self._unit), what)
 
     async def write_one(self, address: int, value: int) -> None:
         """See `Tables`."""
         client = await self._connected()
-        with self._asking(f"write the register {address}") as what:
+        with self._asking(lambda: f"write the register {address}") as what:
             _check(await client.write_register(address, value, device_id=self._unit), what)
 
     def close(self) -> None:
@@ -184,18 +188,15 @@ class _Modbus(ABC):
         return client
 
     @staticmethod
-    def _found(answer: ModbusPDU, count: int, what: str) -> list[int]:
+    def _found(answer: ModbusPDU, count: int, what: What) -> list[int]:
         """The registers of an answer."""
         _check(answer, what)
         if len(answer.registers) != count:
-            raise PeerError(f"{what}: {len(answer.registers)} came")
+            raise PeerError(f"{what()}: {len(answer.registers)} came")
         return list(answer.registers)
 
-    @contextmanager
-    def _asking(self, request: str) -> Iterator[str]:
-        what = f"{self._where} unit {self._unit}: {request}"
-        with asking(what, self._clock, self.close):
-            yield what
+    def _asking(self, request: What) -> AbstractContextManager[What]:
+        return asking(lambda: f"{self._where} unit {self._unit}: {request()}", self._clock, self.close)
 
 
 class ModbusTcp(_Modbus):
@@ -278,9 +279,9 @@ class ModbusSerial(_Modbus):
         )
 
 
-def _check(answer: ModbusPDU, what: str) -> None:
+def _check(answer: ModbusPDU, what: What) -> None:
     if isinstance(answer, ExceptionResponse):
         code = answer.exception_code
-        raise Rejected(f"{what}: the device answers with exception {code}", code)
+        raise Rejected(f"{what()}: the device answers with exception {code}", code)
     if answer.isError():
-        raise PeerError(f"{what}: {answer}")
+        raise PeerError(f"{what()}: {answer}")

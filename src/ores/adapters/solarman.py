@@ -105,7 +105,7 @@ class Solarman:
             PeerError: The answer is none to this question.
         """
         said = f"{self._where} unit {self._unit}: {what}"
-        with asking(said, self._clock, self.close):
+        with asking(lambda: said, self._clock, self.close):
             async with self._clock.timeout(self._answer_s):
                 reader, writer = await self._connected()
                 self._number = (self._number + 1) & 0xFF
