@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 NO_TESTS_COLLECTED = 5
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,42 @@ def environment(name: str, requirements: Sequence[str], python: str = "3.11") ->
     return home / "bin"
 
 
+class Packages(NamedTuple):
+    """Packages of npm that are here.
+
+    Attributes:
+        node: The program that runs them.
+        modules: Where they are, for NODE_PATH.
+    """
+
+    node: str
+    modules: Path
+
+
+def packages(name: str, requirements: Sequence[str]) -> Packages:
+    """These packages of npm, in a folder of their own.
+
+    Args:
+        name: Of the peer.
+        requirements: As npm takes them; the versions pinned.
+
+    Raises:
+        NotInstalled: They cannot be; says why.
+    """
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        raise NotInstalled(f"{name} needs Node and npm, which are not on this machine")
+    digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+    home = Path(os.environ.get("ORES_PEERS", ROOT / ".peers")) / f"{name}-{digest}"
+    if not (home / READY).exists():
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--loglevel", "error"]
+        _run(name, [npm, "install", "--prefix", str(home), *options, *requirements])
+        (home / READY).touch()
+    return Packages(node, home / "node_modules")
+
+
 def interpreter(name: str, python: str) -> str:
     """A Python of this version: this one, one on the path, or one of pyenv's.
 
@@ -69,8 +106,8 @@ def _run(name: str, command: list[str]) -> None:
     except subprocess.TimeoutExpired as error:
         raise NotInstalled(f"{name} was not installed within {INSTALL_S} s") from error
     if done.returncode:
-        said = [line for line in (done.stderr or done.stdout).splitlines() if "ERROR" in line]
-        raise NotInstalled(f"{name} cannot be installed: {' '.join(said)[-500:] or 'pip says nothing'}")
+        said = [line for line in (done.stderr or done.stdout).splitlines() if "error" in line.lower()]
+        raise NotInstalled(f"{name} cannot be installed: {' '.join(said)[-500:] or 'nothing is said'}")
 
 
 def main() -> int:
