@@ -85,6 +85,11 @@ class Connection:
         numbers.upper[self.given] = most
         numbers.cost[self.given] = -2.0 * TIE  # of equal plans the one that keeps the sun
 
+    def idle(self, numbers: Numbers) -> Ints:
+        """Of each interval the column that takes the energy as long as nothing else does: bought, or sold."""
+        columns: Ints = np.where(numbers.upper[self.given] > 0.0, self.sold, self.bought)
+        return columns
+
     def chord(self, numbers: Numbers) -> Chord | None:
         """Put one price for both directions where selling pays more than buying costs."""
         buy, sell = numbers.cost[self.bought], numbers.cost[self.sold]

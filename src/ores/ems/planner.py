@@ -182,6 +182,8 @@ class _Model:
             self.solver.load(self.matrix, numbers)
             if self.before is not None and self.before.count == self.count:
                 self.solver.follow(self.before.solver, self.before.sheet, self.sheet, self.count, elapsed)
+            else:
+                self.begin_idle(numbers)
             self.before = None
             self.loaded = True
         else:
@@ -193,6 +195,16 @@ class _Model:
         found, bound = settle(self.solver, self.matrix, self.families, gap=gap, sunk=sunk(home) / unit)
         self.planned = found.numbers
         return self.read(home, unit, found, bound)
+
+    def begin_idle(self, numbers: Numbers) -> None:
+        """Begin where the sun is kept, the rest is bought or sold, and all stores stay as they are."""
+        stores = [*self.stores, *(car.store for car in self.cars)]
+        link = self.connection
+        self.solver.begin(
+            np.concatenate([link.balance, *(store.rows for store in stores)]),
+            np.concatenate([link.idle(numbers), *(store.stored for store in stores)]),
+            link.given,
+        )
 
     def read(self, home: Home, unit: float, found: Optimum, bound: float) -> Plan:
         """The plan that the values mean."""

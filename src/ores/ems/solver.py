@@ -9,7 +9,7 @@ from highspy import HighsBasisStatus, HighsModelStatus, HighsStatus
 from highspy._core import _Highs as Highs  # highspy.Highs writes a banner to stdout as it is made
 from numpy.typing import NDArray
 
-from ores.ems.sheet import Floats, Matrix, Numbers, Sheet
+from ores.ems.sheet import Floats, Ints, Matrix, Numbers, Sheet
 
 Kinds = NDArray[np.int32]
 """Of columns: 0 is continuous, 1 is whole."""
@@ -77,6 +77,7 @@ class Solver:
         self._highs.setOptionValue("output_flag", False)
         self._highs.setOptionValue("threads", 1)
         self._highs.setOptionValue("presolve", "on" if presolve else "off")
+        self._presolve = presolve
         self.numbers = Numbers(_NONE, _NONE, _NONE)
 
     @property
@@ -134,6 +135,29 @@ class Solver:
         return Optimum(
             self.numbers, self.objective(), np.array(solution.col_value), np.array(solution.row_dual)
         )
+
+    def begin(self, rows: Ints, columns: Ints, full: Ints) -> None:
+        """Begin the next solve at a basis, instead of where all columns are at their lower bounds.
+
+        Args:
+            rows: Where something is in the basis, one column each; in all others their slack is.
+            columns: In the basis; the rows that they stand in have to be such that they are independent.
+            full: At their upper bounds.
+        """
+        if self._presolve:
+            return  # HiGHS leaves it out where there is a basis
+        matrix_columns, matrix_rows = self._highs.getNumCol(), self._highs.getNumRow()
+        column_status = [HighsBasisStatus.kLower] * matrix_columns
+        row_status = [HighsBasisStatus.kBasic] * matrix_rows
+        for row in rows.tolist():
+            row_status[row] = HighsBasisStatus.kLower
+        for column in columns.tolist():
+            column_status[column] = HighsBasisStatus.kBasic
+        for column in full.tolist():
+            column_status[column] = HighsBasisStatus.kUpper
+        basis = self._highs.getBasis()
+        basis.col_status, basis.row_status, basis.valid, basis.alien = column_status, row_status, True, False
+        self._highs.setBasis(basis)
 
     def follow(self, solver: Solver, before: Sheet, sheet: Sheet, count: int, by: int) -> None:
         """Begin the next solve where another one ended, as many intervals later.
