@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from ocpp.routing import on
@@ -46,7 +46,7 @@ class Box:
     profiles: dict[int, dict[str, Any]] = field(default_factory=dict)
     energy_wh: float = 1000.0
     status: str = "Available"
-    transaction: int | None = None
+    transaction: int | str | None = None
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def allowed_a(self) -> float:
@@ -186,6 +186,8 @@ class Client(ChargePoint):  # type: ignore[misc]  # the library has no types
 
     @on("TriggerMessage")
     def on_trigger_message(self, requested_message: str, connector_id: int | None = None) -> Any:
+        if "TriggerMessage" in self.box.refuses:
+            return call_result.TriggerMessage(status="NotImplemented")
         if requested_message == "MeterValues":
             self.later(self.tell_meter())
         elif requested_message == "StatusNotification":
@@ -195,22 +197,31 @@ class Client(ChargePoint):  # type: ignore[misc]  # the library has no types
         return call_result.TriggerMessage(status="Accepted")
 
 
+C = TypeVar("C", bound=Any)
+
+
 def stamp(ago_s: float = 0.0) -> str:
     return (datetime.now(UTC) - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @asynccontextmanager
-async def connected(
-    port: int, id_: str, box: Box | None = None, *, scheme: str = "ws", **options: Any
-) -> AsyncIterator[Client]:
+async def connected_as(
+    kind: Callable[[str, Socket, Box], C],
+    protocol: str,
+    port: int,
+    id_: str,
+    box: Box | None = None,
+    *,
+    scheme: str = "ws",
+    **options: Any,
+) -> AsyncIterator[C]:
     """A charge point that is connected to a central system of this machine."""
+    url = f"{scheme}://127.0.0.1:{port}/ocpp/{id_}"
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(
-            f"{scheme}://127.0.0.1:{port}/ocpp/{id_}", protocols=("ocpp1.6",), **options
-        ) as socket,
+        session.ws_connect(url, protocols=(protocol,), **options) as socket,
     ):
-        client = Client(id_, Socket(socket), box or Box())
+        client = kind(id_, Socket(socket), box or Box())
         hears = asyncio.ensure_future(client.start())
         try:
             yield client
@@ -219,6 +230,13 @@ async def connected(
                 task.cancel()
                 with suppress(asyncio.CancelledError, Exception):
                     await task
+
+
+def connected(
+    port: int, id_: str, box: Box | None = None, **options: Any
+) -> AbstractAsyncContextManager[Client]:
+    """One of 1.6."""
+    return connected_as(Client, "ocpp1.6", port, id_, box, **options)
 
 
 async def main(port: int, id_: str) -> None:

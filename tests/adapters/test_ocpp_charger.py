@@ -189,7 +189,7 @@ async def test_who_is_not_named_is_not_let_in() -> None:
 
 
 async def test_what_was_measured_while_it_was_offline_is_energy_and_no_power() -> None:
-    async with both() as (charger, at):
+    async with both(box=Box(refuses=("TriggerMessage",))) as (charger, at):
         await at.begin()
         at.box.energy_wh += 500
         await at.tell_meter(at=stamp(ago_s=3600))

@@ -46,7 +46,7 @@ def test_a_charger_that_calls_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.kit
-@pytest.mark.parametrize("by", ["charge_point_16"])
+@pytest.mark.parametrize("by", ["charge_point_16", "charge_point_201"])
 def test_a_charger_conforms(by: str, tmp_path: Path) -> None:
     with charging(by, tmp_path, "--set", "sample_s=1") as said:
         judge = [*ORES, "conform", f"https://localhost:{said['port']}", "--code", said["code"]]

@@ -91,6 +91,7 @@ class OcppCharger:
         self._keys: Final[dict[str, str]] = {}
         self._asked_at_s: dict[int, float] = {}
         self._connectors: Mapping[int, Connector] = {}
+        self._by_id: Mapping[str, Connector] = {}
         before = None if directory is None else kept.load(directory / FILE, KeptCharger)
         self._transactions = 0 if before is None else before.transactions
         self._what = Found()
@@ -283,7 +284,7 @@ class OcppCharger:
     # Inside
 
     def _connector(self, element: str) -> Connector:
-        return next(one for one in self._connectors.values() if one.id == element)
+        return self._by_id[element]
 
     def _as_before(self, found: Found) -> Found:
         """One that did not say what it is, is what it was."""
@@ -302,6 +303,7 @@ class OcppCharger:
                 )
                 for number in range(1, found.connectors + 1)
             }
+            self._by_id = {one.id: one for one in self._connectors.values()}
         elif len(self._connectors) != found.connectors:
             _log.warning(
                 "%s says that it has %d connectors, and had %d: start the adapter again",
