@@ -70,8 +70,14 @@ async def main():
     await asyncio.sleep(float(sys.argv[2]))
     said["generation limited"] = await der.fetch_monitoring()
     await der.update_gen_lim({"gen_lim_mode_enable": 0})
+    await der.update_p_lim({"p_lim_mode_enable": 1, "p_lim_w": 0.0})
+    await asyncio.sleep(float(sys.argv[2]))
     meter = ConnectorSunSpec(host="127.0.0.1", port=int(sys.argv[1]), unit_id=1, role="site_meter")
-    said["meter"] = await meter.fetch_monitoring()
+    for _ in range(10):  # it learns from the counters which sign is import, and says nothing before
+        said["meter"] = await meter.fetch_monitoring()
+        await asyncio.sleep(2.0)
+    said["nothing given"] = await der.fetch_monitoring()
+    await der.update_p_lim({"p_lim_mode_enable": 0})
     print(json.dumps(said, default=str))
 
 asyncio.run(main())

@@ -45,6 +45,8 @@ AWAITED_S: Final = 20.0
 LASTS_MIN: Final = 60.0
 """How long a limit holds that was written without a timer, unless its owner says otherwise."""
 LASTS_MAX_MIN: Final = 1440.0
+BEGIN_WH: Final = 1.0
+"""Where a counter of the house begins: 0 says in `acc32` that there is none."""
 NOTICE: Final = "sunspec_door_failed"
 _log: Final = logging.getLogger(__name__)
 
@@ -221,7 +223,7 @@ class SunspecDoor:
         now = Now(
             states=states(self._hub),
             flow=self._hub.arbiter.flow(now_s),
-            energy_wh=self._totals.known_wh(),
+            energy_wh={topic: wh + BEGIN_WH for topic, wh in self._totals.known_wh().items()},
             reserve_pct=self._hub.preferences.get().reserve_pct,
             limit=None if self._controls is None or shape.gives_max_w is None else self._controls.limit(),
         )

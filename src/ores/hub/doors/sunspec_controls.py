@@ -18,7 +18,7 @@ from ores.hub.doors.sunspec_registers import number_of
 from ores.hub.doors.sunspec_server import FAILURE, ILLEGAL_ADDRESS, ILLEGAL_VALUE, Refusal
 from ores.hub.doors.sunspec_shape import Held, Member, Shape
 from ores.hub.hub import Hub
-from ores.link.errors import OresError
+from ores.link.errors import OresError, Unavailable
 from ores.model import Bounds, Proposal, Subject
 
 SOURCE: Final = "sunspec"
@@ -77,7 +77,7 @@ class Controls:
             try:
                 self._propose(self._ends_at_s - self._hub.clock.now())
             except OresError as error:
-                self._hub.notices.raise_(NOT_HELD, error.detail)
+                self._hub.notices.raise_(NOT_HELD, f"what is limited over SunSpec: {error.detail}")
 
     def limit(self) -> Limit:
         """What holds now."""
@@ -141,7 +141,9 @@ class Controls:
         """Share the limit by what each can give, after what takes no limit has been taken off."""
         hub = self._hub
         if self._gives_max_w is None:
-            raise Refusal(FAILURE)
+            raise Unavailable(
+                "nobody knows what the house can give, so that there is nothing to take percent of"
+            )
         free_w = self._gives_max_w * self._percent / 100.0
         fixed_w = sum(one.gives_w or 0.0 for one in self._members if not one.held)
         movable_w = self._gives_max_w - fixed_w
